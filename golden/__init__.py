@@ -1,1 +1,1 @@
-"""Vectors with provenance."""
+"""Vectors with provenance: what the real tools and the real runtime gave, and what was worked out by hand."""
