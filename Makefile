@@ -1,0 +1,39 @@
+# make demo: install into .venv and take two networks the whole way.
+# make test: install into .venv with the test tools and run everything that CI runs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# One thread for BLAS: a second one loses more to its neighbours than it gains.
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: demo test lint benchmark docs clean
+
+demo: $(VENV)/installed
+	$(BIN)/ncnn-assay --version
+	cd $(VENV) && bin/ncnn-assay demo $(CURDIR)/demo-output
+
+test: $(VENV)/installed-for-tests lint
+	$(BIN)/python -m golden check
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-for-tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build demo-output *.egg-info
+
+SOURCES := pyproject.toml setup.py $(shell find spec fastpath golden conformance -name '*.py' 2>/dev/null)
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(SOURCES) | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check .
+	touch $@
+
+$(VENV)/installed-for-tests: $(SOURCES) | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@ $(VENV)/installed
