@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-import fastpath
+from fastpath import kernels
 from fastpath.commands import demo as demo_command
 from fastpath.commands.command_line import invoke, report
 from fastpath.commands.engines import RUN_ENGINES, open_engine
@@ -25,7 +25,7 @@ def version_text() -> str:
         number = version("ncnn-assay")
     except PackageNotFoundError:
         number = "(not installed)"
-    how = f"compiled: yes, level: {fastpath.LEVEL}" if fastpath.COMPILED else "compiled: no, kernels are interpreted"
+    how = f"compiled: yes, level: {kernels.level()}" if kernels.COMPILED else "compiled: no, kernels are interpreted"
     return f"ncnn-assay {number} ({how})"
 
 
