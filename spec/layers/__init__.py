@@ -1,1 +1,70 @@
-"""Under construction."""
+"""The layers: one family a module, each with its rule, its formula and nothing else.
+
+A module defines `FORWARD`, from layer type to `forward(layer, bottoms, profile) -> tops`, and may define `CHECK`, from
+layer type to a function that raises GraphError for a layer that can never run. This package merges them.
+
+Modules and their types, the same file names as in `fastpath.layers`:
+
+=====================  ================================================================================================
+input                  Input, MemoryData
+identity               Split, Noop, DeepCopy
+relu                   ReLU, PReLU, Clip, Threshold, AbsVal, Shrink
+sigmoid                Sigmoid, TanH, Swish, HardSigmoid, HardSwish, Mish, Softplus, BNLL, GELU, Erf, ELU, SELU, CELU, GLU
+unary_op               UnaryOp, Power, Exp, Log
+binary_op              BinaryOp
+eltwise                Eltwise
+softmax                Softmax
+pooling                Pooling, Pooling1D, Pooling3D, StatisticsPooling
+concat                 Concat
+slice                  Slice
+crop                   Crop, CopyTo
+permute                Permute, Flip
+pixel_shuffle          PixelShuffle, Reorg, ShuffleChannel
+reshape                Reshape, Flatten, Squeeze, ExpandDims
+tile                   Tile
+batch_norm             BatchNorm, Scale, Bias, Dropout
+layer_norm             LayerNorm, RMSNorm, GroupNorm, InstanceNorm, MVN, Normalize
+lrn                    LRN
+interp                 Interp
+reduction              Reduction, CumulativeSum
+mat_mul                MatMul
+convolution1d          Convolution1D, ConvolutionDepthWise1D
+deconvolution          Deconvolution, DeconvolutionDepthWise, Deconvolution1D, DeconvolutionDepthWise1D
+fold                   Fold, Unfold
+grid_sample            GridSample
+diag                   Diag
+detection_output       PriorBox, DetectionOutput
+yolo_detection_output  YoloDetectionOutput, Yolov3DetectionOutput
+roi                    Proposal, ROIPooling, ROIAlign, PSROIPooling
+convolution            Convolution
+convolution_depthwise  ConvolutionDepthWise
+inner_product          InnerProduct
+rnn, lstm, gru         RNN, LSTM, GRU
+embed                  Embed
+gemm                   Gemm
+multi_head_attention   MultiHeadAttention
+sdpa                   SDPA
+quantize, dequantize,  Quantize, Dequantize, Requantize
+requantize
+cast                   Cast
+padding                Padding
+=====================  ================================================================================================
+
+Modules without types: `common` (what a layer asks of its bottoms), `functions` (exp, log and their like in binary32),
+`strided` (index arithmetic), `window` (sizes and padding of sliding windows), `shape_expression`, `activation` (fused).
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from spec.layers.common import Check, Forward
+
+MODULES: tuple[ModuleType, ...] = ()
+"""Every module with layer types, alphabetically."""
+
+FORWARD: dict[str, Forward] = {name: forward for module in MODULES for name, forward in module.FORWARD.items()}
+"""The forward function of every layer type that the spec implements."""
+
+CHECK: dict[str, Check] = {name: check for module in MODULES for name, check in getattr(module, "CHECK", {}).items()}
+"""For some layer types, what must hold before the layer can run."""
