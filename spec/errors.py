@@ -46,3 +46,7 @@ class CalibrationError(AssayError):
 
 class UsageError(AssayError):
     """A command was called with arguments that it cannot use."""
+
+
+class FormatWarning(UserWarning):
+    """Something in a file that is readable, but that another reader would take differently or drop."""

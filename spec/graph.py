@@ -23,8 +23,9 @@ _TYPECODES: dict[WeightDtype, str] = {"float32": "f", "float16": "H", "int8": "b
 class Weight:
     """One weight record of a layer.
 
-    `values` holds binary32 numbers (`array("f")`), binary16 bit patterns (`array("H")`) or int8 codes (`array("b")`), by
-    `dtype`; arrays support the buffer protocol, so numpy reads them without a copy. `kind` is how the file stores it.
+    `values` holds binary32 numbers (`array("f")`), binary16 bit patterns (`array("H")`) or int8 codes (`array("b")`),
+    by `dtype`; arrays support the buffer protocol, so numpy reads them without a copy. `kind` is how the file stores
+    it.
     """
 
     name: str
@@ -88,7 +89,7 @@ class Layer:
 
     @property
     def get(self) -> Params:
-        """The parameters by name with defaults resolved: `layer.get.integer("kernel_h")`. GraphError for custom types."""
+        """The parameters by name, defaults resolved: `layer.get.integer("kernel_h")`. GraphError for custom types."""
         layer_type = self.layer_type
         if layer_type is None:
             raise GraphError(self.name, f"{self.type} is not a built-in layer type: its parameters have no names")
@@ -118,10 +119,15 @@ class Layer:
 
 @dataclass
 class Graph:
-    """A network: layers in file order. `file` names where it came from, for messages."""
+    """A network: layers in file order.
+
+    `file` names where it came from, for messages. `null_weights` tells that the model file was the word `null`: the
+    weights are zeros here, and saving the network writes pseudo-random ones.
+    """
 
     layers: list[Layer]
     file: str = "<memory>"
+    null_weights: bool = False
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -200,7 +206,7 @@ class Graph:
 
 
 def numpy_shape(dims: int, w: int, h: int, d: int, c: int) -> Shape | None:
-    """ncnn's (dims, w, h, d, c) as a shape in numpy order; None for dims 0, which means unknown."""
+    """The (dims, w, h, d, c) of ncnn as a shape in numpy order; None for dims 0, which means unknown."""
     return {0: None, 1: (w,), 2: (h, w), 3: (c, h, w), 4: (c, d, h, w)}[dims]
 
 

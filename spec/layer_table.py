@@ -1,4 +1,4 @@
-"""Every layer type that ncnn knows: its parameters, in the order the writer prints them, and its weights, in file order.
+"""Every layer type that ncnn knows: its parameters, in the writer's order, and its weights, in file order.
 
 One declarative table, shared by the readers, the writers, the optimizer, the quantizer and the documentation. Nothing
 here computes with weights; `Params` only resolves defaults.
@@ -35,9 +35,9 @@ class ParamSpec:
     """One parameter of a layer type.
 
     `default` is the value when the key is absent: a number, the name of another parameter of the same layer (its value
-    is used), or a function of the layer's `Params`. The writer prints a scalar when it differs from the value in a layer
-    that was given no parameters at all; `unless_same_as` names the parameter it is compared with instead; `forced_when`
-    prints the value 1 exactly when the condition holds; `lost` marks what the real writer forgets.
+    is used), or a function of the layer's `Params`. The writer prints a scalar when it differs from the value in a
+    layer that was given no parameters at all; `unless_same_as` names the parameter it is compared with instead;
+    `forced_when` prints the value 1 exactly when the condition holds; `lost` marks what the real writer forgets.
     """
 
     id: int
@@ -190,10 +190,15 @@ def _int(
     return ParamSpec(id, name, "int", default, unless_same_as, forced_when, lost, doc)
 
 
+def _f32(value: float) -> float:
+    return struct.unpack("<f", struct.pack("<f", value))[0]  # type: ignore[no-any-return]
+
+
 def _float(
     id: int, name: str, default: float | str | Callable[[Params], float], lost: bool = False, doc: str = ""
 ) -> ParamSpec:
-    return ParamSpec(id, name, "float", default, None, None, lost, doc)
+    rounded = _f32(default) if isinstance(default, float) else default
+    return ParamSpec(id, name, "float", rounded, None, None, lost, doc)
 
 
 def _ints(id: int, name: str, lost: bool = False, doc: str = "") -> ParamSpec:
@@ -452,10 +457,6 @@ def _attention_scale(params: Params) -> float:
     if width <= 0:
         return math.inf
     return _f32(1.0 / _f32(math.sqrt(width)))
-
-
-def _f32(value: float) -> float:
-    return struct.unpack("<f", struct.pack("<f", value))[0]  # type: ignore[no-any-return]
 
 
 LAYER_TYPES: tuple[LayerType, ...] = (
@@ -874,7 +875,10 @@ LAYER_TYPES: tuple[LayerType, ...] = (
                 0,
                 "op_type",
                 0,
-                doc="0 add 1 sub 2 mul 3 div 4 max 5 min 6 pow 7 rsub 8 rdiv 9 rpow 10 atan2 11 ratan2 12 fmod 13 rfmod 14 logaddexp 15 floor_divide 16 rfloor_divide 17 remainder 18 rremainder",
+                doc=(
+                    "0 add 1 sub 2 mul 3 div 4 max 5 min 6 pow 7 rsub 8 rdiv 9 rpow 10 atan2 11 ratan2 12 fmod 13 "
+                    "rfmod 14 logaddexp 15 floor_divide 16 rfloor_divide 17 remainder 18 rremainder"
+                ),
             ),
             _int(1, "with_scalar", 0, doc="1 = second operand is the scalar b"),
             _float(2, "b", 0.0, doc="the scalar"),
@@ -889,7 +893,11 @@ LAYER_TYPES: tuple[LayerType, ...] = (
                 0,
                 "op_type",
                 0,
-                doc="0 abs 1 neg 2 floor 3 ceil 4 square 5 sqrt 6 rsqrt 7 exp 8 log 9 sin 10 cos 11 tan 12 asin 13 acos 14 atan 15 reciprocal 16 tanh 17 log10 18 round 19 trunc 20 sign 21 expm1 22 sinh 23 asinh 24 cosh 25 acosh 26 atanh 27 log1p",
+                doc=(
+                    "0 abs 1 neg 2 floor 3 ceil 4 square 5 sqrt 6 rsqrt 7 exp 8 log 9 sin 10 cos 11 tan 12 asin 13 "
+                    "acos 14 atan 15 reciprocal 16 tanh 17 log10 18 round 19 trunc 20 sign 21 expm1 22 sinh 23 asinh "
+                    "24 cosh 25 acosh 26 atanh 27 log1p"
+                ),
             ),
         ),
     ),
@@ -1254,7 +1262,7 @@ LAYER_TYPES: tuple[LayerType, ...] = (
                 18,
                 "quantize_term",
                 0,
-                doc="0 none; other < 400 int8; 4xx/6xx/8xx block weights (4, 5, 6 and ≥ 400 not of that form → load error)",
+                doc="0 none; other < 400 int8; 4xx/6xx/8xx block weights (>= 400 of another form: load error)",
             ),
             _int(20, "constant_TILE_M", 0, doc="tile size override"),
             _int(21, "constant_TILE_N", 0, doc="tile size override"),
