@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from fastpath.commands.command_line import engine_option, invoke, report, upstream_option
-from fastpath.formats import narrow_float16
+from fastpath.formats import narrowing
 from fastpath.quantization import quantize_model as fast_quantize_model
 from spec.formats.param import read_param
 from spec.formats.table import read_table
@@ -41,7 +41,7 @@ def command(
         write_model(graph, outparam, outbin, fp16=True, upstream=upstream)
     else:
         fast_quantize_model(graph, scales, upstream=upstream, report=report)
-        write_model(graph, outparam, outbin, fp16=True, upstream=upstream, narrow=narrow_float16)
+        write_model(graph, outparam, outbin, fp16=True, upstream=upstream, narrow=narrowing(upstream=upstream))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

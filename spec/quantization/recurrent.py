@@ -25,9 +25,7 @@ def quantize_recurrent(layer: Layer, source: ScaleSource) -> None:
     hidden = layer.get.integer("hidden_size" if layer.type == "LSTM" else "num_output")
     rows = directions * GATES[layer.type] * hidden
     names = ("weight_xc_data", "weight_hc_data")
-    scales = [
-        source.static_scales(layer, index, rows, layer.weight(name).floats()) for index, name in enumerate(names)
-    ]
+    scales = [source.static_scales(layer, index, rows, layer.weight(name).floats()) for index, name in enumerate(names)]
     quantized = [quantize_groups(layer, name, row, source, rows) for name, row in zip(names, scales, strict=True)]
     for name, (codes, stored) in zip(names, quantized, strict=True):
         layer.weights[name] = int8_weight(name, codes)

@@ -54,7 +54,9 @@ class ScaleSource:
         if not self.upstream:
             self._check(layer, key, count, scales)
         if not scales:
-            raise FormatError(self.table.file, f"row {key}", f"expected {count} scales for layer {layer.name}, but got none")
+            raise FormatError(
+                self.table.file, f"row {key}", f"expected {count} scales for layer {layer.name}, but got none"
+            )
         return scales
 
     def _check(self, layer: Layer, key: str, count: int, scales: list[float]) -> None:
