@@ -11,14 +11,14 @@ from spec.formats.weights import narrow_as_x86
 
 
 def narrow_float16(values: array[float]) -> array[int]:
-    """binary32 to binary16 bit patterns: to nearest, halves to even, overflow to infinity; as the spec's, bit for bit."""
+    """binary32 to binary16 bit patterns, to nearest, halves to even, overflow to infinity: the spec's bits."""
     with np.errstate(over="ignore"):
         halves = np.frombuffer(values, np.float32).astype(np.float16)
     return array("H", halves.tobytes())
 
 
 def narrow_float16_as_x86(values: array[float]) -> array[int]:
-    """As the real tools do on x86: to nearest in complete groups of four, the rest truncated; as the spec's, bit for bit."""
+    """As the real tools do on x86: to nearest in complete groups of four, the rest truncated."""
     whole = len(values) - len(values) % 4
     return narrow_float16(values[:whole]) + narrow_as_x86(values[whole:])
 

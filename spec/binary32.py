@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Iterable
 from ctypes import c_float
 from dataclasses import dataclass
+from operator import add
 
 FLT_MAX = (2.0 - 2.0**-23) * 2.0**127
 """The largest finite binary32 number."""
@@ -57,7 +58,7 @@ def f32_array(values: Iterable[float]) -> array[float]:
 
 
 def fma(a: float, b: float, c: float) -> float:
-    """a * b + c of binary32 numbers with a single rounding to binary32.
+    """A * b + c of binary32 numbers with a single rounding to binary32.
 
     The product is exact in binary64. The sum is rounded to odd there (if it is inexact, its last bit is made 1), which
     keeps enough of what was lost for the second rounding to come out as the only one would.
@@ -74,3 +75,24 @@ def fma(a: float, b: float, c: float) -> float:
     if lost != 0.0 and struct.pack("<d", total)[0] & 1 == 0:
         total = math.nextafter(total, math.inf if lost > 0.0 else -math.inf)
     return f32(total)
+
+
+def multiply_add(a: float, b: float, c: float, profile: Profile = REFERENCE) -> float:
+    """A * b + c of binary32 numbers: two roundings, or one where the profile fuses.
+
+    >>> multiply_add(3.0, 0.3333333432674408, -1.0), multiply_add(3.0, 0.3333333432674408, -1.0, X86)
+    (0.0, 2.9802322387695312e-08)
+    """
+    return fma(a, b, c) if profile.fused_multiply_add else f32(f32(a * b) + c)
+
+
+def add_products(totals: array[float], factors: Iterable[float], factor: float) -> array[float]:
+    """totals[i] + factors[i] * factor for every i, in binary32: each product is rounded before it is added.
+
+    Float sums are sequential, and so many of them at once are fast only side by side: one call adds one term to each.
+
+    >>> add_products(array("f", [1.0, 2.0]), [3.0, 4.0], 0.5)
+    array('f', [2.5, 4.0])
+    """
+    products = array("f", [value * factor for value in factors])
+    return array("f", map(add, totals, products))

@@ -60,7 +60,7 @@ class Blob:
         """The values of a float32 blob; TypeError for integers, which float layers cannot read."""
         if self.dtype != "float32":
             raise TypeError(f"expected a float32 blob, but got {self.dtype}")
-        return self.values
+        return self.values  # type: ignore[return-value]
 
     def ints(self) -> list[int]:
         """The values of an int8 or int32 blob; TypeError for floats."""

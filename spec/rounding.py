@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
+from operator import mul
 
 from spec.binary32 import REFERENCE, Profile, f32
 
 INT8_MAX = 127
 """Codes lie in [-127, 127]; -128 is never produced."""
 
-ACCUMULATOR_MAX = 2**31 - 1
-"""The largest sum of int8 products that an int32 accumulator holds."""
+MAX_TERMS = (2**31 - 1) // 2**14
+"""So many products of two int8 codes always fit the int32 accumulator: 131071 times (-128) * (-128)."""
 
 
 def quantize(value: float, scale: float, profile: Profile = REFERENCE) -> int:
@@ -50,12 +52,39 @@ def absmax(values: Iterable[float]) -> float:
 
 
 def dynamic_scale(largest: float) -> float:
-    """The scale computed at run time for values of magnitude up to `largest`: 127 / largest, or 1 for all zeros."""
-    return f32(127.0 / largest) if largest > 0.0 else 1.0
+    """The scale computed at run time for values of magnitude up to `largest`: 127 / largest, or 1 for all zeros.
+
+    Unspecified: below 3.7e-37 the quotient overflows and the scale is infinite.
+
+    >>> dynamic_scale(2.0), dynamic_scale(0.0), dynamic_scale(1e-38)
+    (63.5, 1.0, inf)
+    """
+    return f32(INT8_MAX / largest) if largest > 0.0 else 1.0
 
 
-def check_accumulator(total: int) -> int:
-    """Return the exact sum of int8 products, or raise OverflowError where an int32 accumulator would wrap."""
-    if not -ACCUMULATOR_MAX - 1 <= total <= ACCUMULATOR_MAX:
-        raise OverflowError(f"the sum {total} does not fit the int32 accumulator")
-    return total
+def quantize_all(values: Sequence[float], scale: float, profile: Profile = REFERENCE) -> list[int]:
+    """The int8 codes of many binary32 values under one scale.
+
+    An infinite scale means that the values were too small for a dynamic scale. Their codes are 0, as their descale
+    1 / infinity is 0 and they contribute nothing.
+
+    Unspecified: raises ValueError for NaN and infinities. (x86 builds skip NaN when they look for the maximum and give
+    all of them the code -127.)
+
+    >>> quantize_all([0.5, -1.0, 0.25], 127.0)
+    [64, -127, 32]
+    """
+    if not all(map(math.isfinite, values)):
+        raise ValueError("NaN and infinities have no int8 codes")
+    if math.isinf(scale):
+        return [0] * len(values)
+    return [float_to_int8(value, profile) for value in array("f", [value * scale for value in values])]
+
+
+def dot(codes: Sequence[int], weights: Sequence[int]) -> int:
+    """The exact sum of products of int8 codes: what the int32 accumulator holds.
+
+    >>> dot([1, -2, 3], [10, 10, 127])
+    371
+    """
+    return sum(map(mul, codes, weights))

@@ -24,6 +24,7 @@ from functools import cache
 from spec.binary32 import f32
 from spec.errors import FormatError, FormatWarning, GraphError
 from spec.formats.files import read_bytes
+from spec.formats.param_checks import check_params
 from spec.graph import Graph, Layer, Shape, ncnn_extents, numpy_shape
 from spec.layer_table import (
     BY_NAME,
@@ -166,7 +167,8 @@ def _parse_layer(line: bytes, file: str, number: int, allow_custom: bool) -> Lay
                     number,
                     f"layer {name}: parameter {id} holds ints where floats are wanted: ncnn takes their bits",
                 )
-    except _Fault as fault:
+        check_params(layer)
+    except ValueError as fault:
         raise _Fault(f"layer {name}: {fault}") from None
     return layer
 

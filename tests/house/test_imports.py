@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = {"spec", "fastpath", "golden", "conformance", "tests"}
 
 GRAPH_AND_TEXT = ("spec.errors", "spec.graph", "spec.layer_table", "spec.formats", "spec.optimize", "spec.quantization")
-"""What the fast path shares with the spec: data and graph surgery. Where these compute, the arithmetic is an argument."""
+"""What the fast path shares with the spec: data and graph surgery, whose arithmetic is an argument."""
 
 
 def imported_modules(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -86,4 +86,5 @@ def test_case(
 def _stderr(folder: Path, command: dict[str, Any]) -> str:
     if "stderr" in command:
         return (folder / command["stderr"]).read_text()
-    return str(command.get("stderr_text", ""))
+    text: str = command.get("stderr_text", "")
+    return text
