@@ -1,0 +1,116 @@
+"""The vectorised twin of `spec.calibration.pixels`: from a decoded picture to an input blob."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastpath.calibration.images import Pixels
+from fastpath.calibration.statistics import Floats
+
+PIXEL_CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1, "RGBA": 4, "BGRA": 4}
+"""Channels of a blob, by the name of its pixel format."""
+
+_COEFFICIENT_ONE = np.float32(2048)  # resize coefficients are fixed-point numbers with 11 fraction bits
+_OPAQUE = 255
+
+
+def input_blob(
+    image: Pixels, size: tuple[int, int], pixel: str, mean: Sequence[float], norm: Sequence[float]
+) -> Floats:
+    """The blob (c, h, w) of a picture; ValueError if a side comes out as 0."""
+    width, height = target_size(image, size)
+    if width < 1 or height < 1:
+        was_height, was_width = image.shape[:2]
+        raise ValueError(f"{was_width} x {was_height} pixels become {width} x {height}: nothing is left")
+    return normalised(planes(resized(image, width, height), pixel), mean, norm)
+
+
+def target_size(image: Pixels, size: tuple[int, int]) -> tuple[int, int]:
+    """The width and height to resize to. A side that is not positive follows from the other one by the aspect ratio."""
+    width, height = size
+    source_height, source_width = image.shape[:2]
+    if width > 0 and height > 0:
+        return width, height
+    if width > 0:
+        return width, math.trunc(source_height / float(np.float32(source_width / width)))
+    if height > 0:
+        return math.trunc(source_width / float(np.float32(source_height / height))), height
+    return source_width, source_height
+
+
+def resized(image: Pixels, width: int, height: int) -> Pixels:
+    """Bilinear interpolation in integers: rows first, then columns, each product shifted on its own."""
+    if (height, width) == image.shape[:2]:
+        return image
+    x0, x1, cx0, cx1 = _taps(image.shape[1], width)
+    y0, y1, cy0, cy1 = _taps(image.shape[0], height)
+    source = image.astype(np.int32)
+    across = (source[:, x0] * cx0[:, None] + source[:, x1] * cx1[:, None]) >> 4
+    down = ((across[y0] * cy0[:, None, None]) >> 16) + ((across[y1] * cy1[:, None, None]) >> 16)
+    return ((down + 2) >> 2).astype(np.uint8)
+
+
+_Ints = NDArray[np.int32]
+
+
+def _taps(source: int, target: int) -> tuple[_Ints, _Ints, _Ints, _Ints]:
+    """For each target position the two source positions and their coefficients."""
+    exact = ((np.arange(target) + 0.5) * (source / target) - 0.5).astype(np.float32)
+    floor = np.floor(exact)
+    first = floor.astype(np.int32)
+    fraction = exact - floor
+    fraction[first < 0] = 0
+    first = np.maximum(first, 0)
+    fraction[first >= source - 1] = 1
+    first = np.minimum(first, source - 2)
+    second = first + 1
+    return np.maximum(first, 0), second, _coefficients(np.float32(1) - fraction), _coefficients(fraction)
+
+
+def _coefficients(shares: Floats) -> _Ints:
+    coefficients: _Ints = np.trunc(shares * _COEFFICIENT_ONE + np.float32(0.5)).astype(np.int32)
+    return coefficients
+
+
+def planes(image: Pixels, pixel: str) -> list[NDArray[np.uint8]]:
+    """One plane of bytes (h, w) per channel, in the order of the name; KeyError for names not in `PIXEL_CHANNELS`."""
+    blue, green, red = image[:, :, 0], image[:, :, 1], image[:, :, 2]
+    if pixel == "GRAY":
+        weighted = 77 * red.astype(np.int32) + 150 * green.astype(np.int32) + 29 * blue.astype(np.int32)
+        return [(weighted >> 8).astype(np.uint8)]
+    opaque = np.full(blue.shape, _OPAQUE, np.uint8)
+    return {
+        "RGB": [red, green, blue],
+        "BGR": [blue, green, red],
+        "RGBA": [red, green, blue, opaque],
+        "BGRA": [blue, green, red, opaque],
+    }[pixel]
+
+
+def normalised(channels: Sequence[NDArray[np.uint8]], mean: Sequence[float], norm: Sequence[float]) -> Floats:
+    """Each value * norm + bias in one rounding, with bias = f32(-mean * norm), as machines with FMA do."""
+    blob = np.empty((len(channels), *channels[0].shape), np.float32)
+    for c, plane in enumerate(channels):
+        factor = np.float32(norm[c])
+        bias = -np.float32(mean[c]) * factor
+        _fused(np.arange(256, dtype=np.float64), float(factor), float(bias)).take(plane, out=blob[c])
+    return blob
+
+
+def _fused(values: NDArray[np.float64], factor: float, bias: float) -> Floats:
+    """The values times `factor`, plus `bias`, with a single rounding to binary32.
+
+    The products are exact in binary64. The sums are rounded to odd there, so that the second rounding is right.
+    """
+    products = values * factor
+    totals = products + bias
+    rest = totals - products
+    lost = (products - (totals - rest)) + (bias - rest)
+    even = totals.view(np.int64) & 1 == 0
+    odd = np.where((lost != 0) & even, np.nextafter(totals, np.copysign(np.inf, lost)), totals)
+    with np.errstate(over="ignore"):
+        return odd.astype(np.float32)

@@ -1,0 +1,82 @@
+"""The vectorised twin of `spec.calibration.statistics`: ranges and histograms of activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Counts = NDArray[np.int64]
+
+BINS = 2048
+"""Bins of a histogram: bin i holds the magnitudes in [i, i + 1) * absmax / BINS, and the last one absmax as well."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """How large activations get. `count` is the number of elements in the blob of the last sample."""
+
+    absmax: float
+    count: int
+    last_sample: int
+
+    def merge(self, other: Range) -> Range:
+        """The range of both sets of samples."""
+        later = self if self.last_sample >= other.last_sample else other
+        return Range(max(self.absmax, other.absmax), later.count, later.last_sample)
+
+
+NO_RANGE = Range(0.0, 0, -1)
+"""The range of no samples: merging it changes nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """How often each magnitude occurs, in `BINS` equal bins up to `absmax`. Zeros are counted apart."""
+
+    absmax: float
+    counts: Counts
+    zeros: int
+
+    def merge(self, other: Histogram) -> Histogram:
+        """The histogram of both sets of samples; ValueError unless both go up to the same absmax."""
+        if self.absmax != other.absmax:
+            raise ValueError(f"histograms up to {self.absmax} and {other.absmax} do not merge")
+        return Histogram(self.absmax, self.counts + other.counts, self.zeros + other.zeros)
+
+
+def empty_histogram(absmax: float) -> Histogram:
+    """A histogram that has seen nothing yet."""
+    return Histogram(absmax, np.zeros(BINS, np.int64), 0)
+
+
+def blob_range(values: Floats, sample: int) -> Range:
+    """The range of one blob; ValueError for NaN and infinity, which no scale fits."""
+    if values.size == 0:
+        return Range(0.0, 0, sample)
+    largest = np.maximum(values.max(), -values.min())  # NaN if there is one
+    if not np.isfinite(largest):
+        first = values[~np.isfinite(values)][0]
+        raise ValueError(f"the activations hold {float(first)}")
+    return Range(abs(float(largest)), values.size, sample)
+
+
+def blob_histogram(values: Floats, absmax: float) -> Histogram:
+    """The histogram of one blob, whose magnitudes are at most `absmax`."""
+    zeros = values.size - int(np.count_nonzero(values))
+    if zeros == values.size:
+        return Histogram(absmax, np.zeros(BINS, np.int64), zeros)
+    positions = np.abs(values)
+    positions /= np.float32(absmax)
+    positions *= np.float32(BINS)
+    counts = np.bincount(positions.ravel().astype(np.intp), minlength=BINS + 1)
+    counts[BINS - 1] += counts[BINS]
+    counts[0] -= zeros
+    return Histogram(absmax, counts[:BINS].astype(np.int64), zeros)
+
+
+def examined_values(blob: Floats, upstream: bool = False) -> Floats:
+    """The values of a float blob that calibration looks at: all of them, or with `upstream` the first depth slices."""
+    return blob[:, 0] if upstream and blob.ndim == 4 else blob
