@@ -87,6 +87,8 @@ def parse_param(text: bytes | str, file: str = "<memory>", *, allow_custom: bool
     number = 1
     try:
         number, layer_count, blob_count = _parse_header(lines)
+        if blob_count > len(data):
+            raise _Fault(f"the header announces {blob_count} blobs, more than the file can hold")
         layers: list[Layer] = []
         made: set[str] = set()
         for number, line in lines:
@@ -104,6 +106,8 @@ def parse_param(text: bytes | str, file: str = "<memory>", *, allow_custom: bool
             )
     except _Fault as fault:
         raise FormatError(file, f"line {number}", str(fault)) from None
+    if len(made) < blob_count:
+        _warn(file, number, f"the header announces {blob_count} blobs, but there are {len(made)}")
     return Graph(layers, file)
 
 
@@ -401,7 +405,7 @@ def _show(word: bytes) -> str:
 
 
 def _warn(file: str, number: int, message: str) -> None:
-    warnings.warn(f"{file}: line {number}: {message}", FormatWarning, stacklevel=4)
+    warnings.warn(f"{file}: line {number}: {message}", FormatWarning, stacklevel=3)
 
 
 # Writing.
