@@ -221,3 +221,8 @@ def ncnn_extents(shape: Shape) -> tuple[int, int, int, int, int]:
     if len(shape) == 4:
         return (4, shape[3], shape[2], shape[1], shape[0])
     raise ValueError(f"a blob has 1 to 4 dims, not {len(shape)}")
+
+
+def hint_extents(shapes: list[Shape | None]) -> list[int]:
+    """A shape hint as param files hold it: (dims, w, h, d, c) of each top, zeros for an unknown shape."""
+    return [extent for shape in shapes for extent in ((0,) * 5 if shape is None else ncnn_extents(shape))]

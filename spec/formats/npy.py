@@ -59,6 +59,15 @@ def parse_npy(data: bytes, file: str = "<memory>") -> Blob:
     return Blob(shape, dtype, values)
 
 
+def parse_npy_header(data: bytes, file: str = "<memory>") -> tuple[str, bool, Shape, int]:
+    """What an npy file says of its array: element type, whether it is in Fortran order, shape; and where it begins.
+
+    Raises FormatError.
+    """
+    header, start = _split_header(data, file)
+    return *_parse_header(header, file), start
+
+
 def format_npy(blob: Blob) -> bytes:
     r"""The bytes of an npy file, version 1.0, little-endian, C order, as numpy writes it.
 

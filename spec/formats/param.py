@@ -25,12 +25,11 @@ from spec.binary32 import f32
 from spec.errors import FormatError, FormatWarning, GraphError
 from spec.formats.files import read_bytes
 from spec.formats.param_checks import check_params
-from spec.graph import Graph, Layer, Shape, ncnn_extents, numpy_shape
+from spec.graph import Graph, Layer, Shape, hint_extents, numpy_shape
 from spec.layer_table import (
     BY_NAME,
     FEATURE_MASK_ID,
     SHAPE_HINT_ID,
-    LayerType,
     Params,
     ParamSpec,
     ParamValue,
@@ -96,7 +95,7 @@ def parse_param(text: bytes | str, file: str = "<memory>", *, allow_custom: bool
                 _warn(file, number, f"text after the last of {layer_count} layers is ignored")
                 break
             layer = _parse_layer(line, file, number, allow_custom)
-            _check_wiring(layer, made)
+            check_wiring(layer, made)
             if len(made) > blob_count:
                 raise _Fault(f"the header announces {blob_count} blobs, but there are more")
             layers.append(layer)
@@ -163,21 +162,18 @@ def _parse_layer(line: bytes, file: str, number: int, allow_custom: bool) -> Lay
     try:
         for id, value, mixed in _parse_values(words[count] if len(words) > count else b""):
             if id == SHAPE_HINT_ID:
-                layer.hints = _hints(value, top_count)
+                layer.hints = hints_of(value, top_count)
                 continue
-            if _set_param(layer, layer_type, id, value) or mixed:
-                _warn(
-                    file,
-                    number,
-                    f"layer {name}: parameter {id} holds ints where floats are wanted: ncnn takes their bits",
-                )
+            if store_param(layer, id, value) or mixed:
+                _warn(file, number, f"layer {name}: parameter {id} holds ints for floats, whose bits ncnn takes")
         check_params(layer)
     except ValueError as fault:
         raise _Fault(f"layer {name}: {fault}") from None
     return layer
 
 
-def _check_wiring(layer: Layer, made: set[str]) -> None:
+def check_wiring(layer: Layer, made: set[str]) -> None:
+    """Add the tops of a layer to the blobs made so far. ValueError if a bottom is missing or a top made already."""
     for bottom in layer.bottoms:
         if bottom not in made:
             raise _Fault(f"layer {layer.name}: reads blob {bottom}, which no earlier layer makes")
@@ -319,8 +315,12 @@ def _rounded_correctly(word: bytes) -> float:
     return f32(value)
 
 
-def _set_param(layer: Layer, layer_type: LayerType | None, id: int, value: ParamValue) -> bool:
-    """Store a value in the form that its parameter has; True if a non-zero int became a float."""
+def store_param(layer: Layer, id: int, value: ParamValue) -> bool:
+    """Store a value in the form that its parameter has; True if a non-zero int became a float.
+
+    Raises ValueError if the value is of another kind than the parameter.
+    """
+    layer_type = layer.layer_type
     spec = layer_type.param_by_id(id) if layer_type is not None else None
     if id == FEATURE_MASK_ID and not isinstance(value, int):
         raise _Fault(f"parameter {id} (feature mask): expected an int, but got {value!r}")
@@ -348,8 +348,8 @@ def _converted(spec: ParamSpec, value: ParamValue) -> ParamValue:
     raise _Fault(f"parameter {spec.id} ({spec.name}): expected {wanted.get(spec.kind, 'a string')}, but got {value!r}")
 
 
-def _hints(value: ParamValue, top_count: int) -> list[Shape | None]:
-    """Shapes of the tops from four (dims, w, h, c) or five (dims, w, h, d, c) ints each."""
+def hints_of(value: ParamValue, top_count: int) -> list[Shape | None]:
+    """Shapes of the tops from a hint: four ints (dims, w, h, c) or five (dims, w, h, d, c) each. Raises ValueError."""
     if not isinstance(value, list) or not all(isinstance(item, int) for item in value):
         raise _Fault(f"shape hint: expected an int array, but got {value!r}")
     if not value:
@@ -445,12 +445,12 @@ def _format_layer(layer: Layer, upstream: bool) -> str:
 
 def _format_hints(layer: Layer, upstream: bool) -> list[str]:
     """The shape hint, if there is one to write; ncnn writes it only where every top has a shape."""
-    shapes = layer.hints if layer.hints else [None] * len(layer.tops)
+    shapes: list[Shape | None] = layer.hints or [None] * len(layer.tops)
     if all(shape is None for shape in shapes) and shapes:
         return []
     if upstream and None in shapes:
         return []
-    extents = [number for shape in shapes for number in ((0,) * 5 if shape is None else ncnn_extents(shape))]
+    extents = hint_extents(shapes)
     return [f"{ARRAY_KEY - SHAPE_HINT_ID}={','.join(map(str, [len(extents), *extents]))}"]
 
 
