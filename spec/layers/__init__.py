@@ -9,7 +9,8 @@ Modules and their types, the same file names as in `fastpath.layers`:
 input                  Input, MemoryData
 identity               Split, Noop, DeepCopy
 relu                   ReLU, PReLU, Clip, Threshold, AbsVal, Shrink
-sigmoid                Sigmoid, TanH, Swish, HardSigmoid, HardSwish, Mish, Softplus, BNLL, GELU, Erf, ELU, SELU, CELU, GLU
+sigmoid                Sigmoid, TanH, Swish, HardSigmoid, HardSwish, Mish, Softplus, BNLL, GELU, Erf, ELU, SELU, CELU,
+                       GLU
 unary_op               UnaryOp, Power, Exp, Log
 binary_op              BinaryOp
 eltwise                Eltwise
@@ -58,9 +59,56 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from spec.layers import (
+    batch_norm,
+    binary_op,
+    concat,
+    convolution,
+    convolution_depthwise,
+    crop,
+    dequantize,
+    gru,
+    identity,
+    inner_product,
+    input,
+    lstm,
+    permute,
+    pooling,
+    quantize,
+    reduction,
+    relu,
+    requantize,
+    reshape,
+    rnn,
+    slice,
+    softmax,
+)
 from spec.layers.common import Check, Forward
 
-MODULES: tuple[ModuleType, ...] = ()
+MODULES: tuple[ModuleType, ...] = (
+    batch_norm,
+    binary_op,
+    concat,
+    convolution,
+    convolution_depthwise,
+    crop,
+    dequantize,
+    gru,
+    identity,
+    inner_product,
+    input,
+    lstm,
+    permute,
+    pooling,
+    quantize,
+    reduction,
+    relu,
+    requantize,
+    reshape,
+    rnn,
+    slice,
+    softmax,
+)
 """Every module with layer types, alphabetically."""
 
 FORWARD: dict[str, Forward] = {name: forward for module in MODULES for name, forward in module.FORWARD.items()}

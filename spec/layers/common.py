@@ -41,7 +41,7 @@ def floats(layer: Layer, blob: Blob) -> list[float]:
     """The values of a float32 blob. GraphError for int8 and int32, which upstream would read as if they were floats."""
     if blob.dtype != "float32":
         raise fault(layer, f"computes in float32, but its bottom blob is {blob.dtype}: put a Dequantize before it")
-    return blob.values
+    return blob.floats()
 
 
 def require_rank(layer: Layer, blob: Blob, *ranks: int) -> None:

@@ -16,7 +16,7 @@ SIGMOID_LIMIT = f32(88.3762626647949)
 
 
 def exp(x: float) -> float:
-    """e to the x; infinity above 88.72.
+    """The exponential function; infinity above 88.72.
 
     >>> exp(1.0), exp(1e9)
     (2.7182817459106445, inf)
@@ -28,7 +28,7 @@ def exp(x: float) -> float:
 
 
 def expm1(x: float) -> float:
-    """e to the x, minus 1, in one rounding."""
+    """The exponential function minus 1, in one rounding."""
     try:
         return f32(math.expm1(x))
     except OverflowError:
@@ -60,7 +60,7 @@ def sqrt(x: float) -> float:
 
 
 def pow(x: float, y: float) -> float:
-    """x to the power y, with C's special cases.
+    """The power x to the y, with C's special cases.
 
     >>> pow(2.0, 0.5), pow(-8.0, 3.0), pow(0.0, -1.0), pow(-1.0, 0.5)
     (1.4142135381698608, -512.0, inf, nan)
@@ -97,7 +97,7 @@ def logistic(x: float) -> float:
 
 
 def divide(x: float, y: float) -> float:
-    """x / y with IEEE's infinities and NaN for y = 0.
+    """The quotient x / y with IEEE's infinities and NaN for y = 0.
 
     >>> divide(-1.0, 0.0), divide(0.0, 0.0)
     (-inf, nan)
