@@ -1,0 +1,158 @@
+"""What the layers share that choose their int8 scales while the network runs.
+
+Codes are kept as whole numbers in float32 arrays, so that BLAS multiplies them: as long as no partial sum can leave
+the integers that the format holds exactly, the products are the exact integer sums, in whatever order BLAS adds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastpath.layers.common import Array, Floats, fault
+from spec.graph import Layer
+
+Doubles = NDArray[np.float64]
+"""A binary64 array."""
+
+CODE_MAX = np.float32(127.0)
+BELOW_HALF = np.float32(0.49999997)
+"""The largest binary32 below one half: added with the sign of v and truncated, it rounds v half away from zero."""
+EXACT_FLOAT32 = 2**24
+"""Sums of magnitude up to this are exact in binary32; beyond it the products go through binary64."""
+ACCUMULATOR_MAX = 2**31 - 1
+"""The largest sum that the int32 accumulator holds."""
+DOUBT = 2.0**-49
+"""Relative half-width, 8 units in the last place of binary64, of the band in which numpy's functions are distrusted."""
+
+
+def round_half_away(values: Floats, scratch: Floats) -> None:
+    """Round `values` in place to the nearest integers, halves away from zero; no clamp, |values| < 2**22."""
+    np.copysign(BELOW_HALF, values, out=scratch)
+    np.add(values, scratch, out=values)
+    np.trunc(values, out=values)
+
+
+def quantize_by(values: Floats, scales: Floats) -> Floats:
+    """Codes of `values` for scales 127 / absmax that broadcast against them; where a scale is infinite, zeros.
+
+    The product cannot pass 127.5, so there is nothing to clamp.
+    """
+    codes: Floats = values * np.where(np.isinf(scales), np.float32(0.0), scales)
+    round_half_away(codes, np.empty_like(codes))
+    return codes
+
+
+def dynamic_scales(layer: Layer, values: Floats, axis: int | None) -> Floats:
+    """127 / absmax along `axis` (kept as extent 1; None: of everything), or 1 where all values are zero."""
+    largest = np.max(np.abs(values), axis=axis, keepdims=True, initial=np.float32(0.0))
+    check_finite(layer, largest)
+    with np.errstate(over="ignore", divide="ignore"):
+        return np.where(largest > 0.0, CODE_MAX / largest, np.float32(1.0))
+
+
+def check_finite(layer: Layer, largest: Floats) -> None:
+    """GraphError unless every magnitude is a finite number."""
+    if not np.isfinite(largest).all():
+        raise fault(layer, "int8 needs finite values, but its input holds NaN or infinity")
+
+
+def float_blob(layer: Layer, blob: Array, *dims: int) -> Floats:
+    """The float32 bottom `blob`; GraphError for another dtype or a number of dims that is not listed."""
+    if blob.dtype != np.float32:
+        raise fault(layer, f"expects a float32 blob, but got {blob.dtype}")
+    if blob.ndim not in dims:
+        expected = " or ".join(f"{dim}-D" for dim in dims)
+        raise fault(layer, f"expects a {expected} blob, but got shape {blob.shape}")
+    return np.ascontiguousarray(blob)
+
+
+def exact_dtype(layer: Layer, weights: Array) -> type[np.float32] | type[np.float64]:
+    """The narrowest float type in which every dot product of a row of `weights` with int8 codes is exact.
+
+    `weights` holds int8 codes, one output a row. GraphError where such a product may leave the int32 accumulator.
+    """
+    rows = np.abs(weights.astype(np.int64)).sum(axis=-1)
+    bound = 127 * int(rows.max(initial=0))
+    if bound > ACCUMULATOR_MAX:
+        raise fault(layer, "sums of int8 products may not fit the int32 accumulator")
+    return np.float32 if bound < EXACT_FLOAT32 else np.float64
+
+
+def exact_product(layer: Layer, a: Floats, b: Floats) -> Floats:
+    """A @ b of int8 codes, summed exactly and rounded once to binary32."""
+    bound = 128 * 128 * a.shape[-1]
+    if bound < EXACT_FLOAT32:
+        narrow: Floats = np.matmul(a, b)
+        return narrow
+    total: Doubles = np.matmul(a.astype(np.float64), b.astype(np.float64))
+    if total.size and np.abs(total).max() > ACCUMULATOR_MAX:
+        raise fault(layer, "a sum of int8 products does not fit the int32 accumulator")
+    return total.astype(np.float32)
+
+
+def round_results(arguments: Doubles, results: Doubles, function: Callable[[float], float]) -> Floats:
+    """binary64 `results` of numpy's twin of `function`, rounded to binary32 as the C library's results are.
+
+    numpy's exp and tanh may differ from the C library's by a few units in the last place of binary64. That shows in
+    binary32 only beside a tie of its rounding; such elements are computed again with `function`.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = results.astype(np.float32)
+        doubtful = (results * (1.0 - DOUBT)).astype(np.float32) != (results * (1.0 + DOUBT)).astype(np.float32)
+    for index in np.flatnonzero(doubtful):
+        rounded.flat[index] = function(float(arguments.flat[index]))
+    return rounded
+
+
+def exp32(values: Floats) -> Floats:
+    """Exp in binary64, rounded once to binary32."""
+    wide = values.astype(np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        return round_results(wide, np.exp(wide), _exp)
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def softmax_rows(scores: Floats) -> Floats:
+    """Softmax along the last axis; the sum runs left to right in binary32."""
+    largest = np.max(scores, axis=-1, keepdims=True, initial=np.finfo(np.float32).min)
+    powers = exp32(scores - largest)
+    total: Floats = np.add.accumulate(powers, axis=-1)[..., -1:]
+    weights: Floats = powers / total
+    return weights
+
+
+def float_records(layer: Layer, name: str, *shape: int) -> Floats:
+    """The float record `name` as an array of `shape`; GraphError where the number of values differs."""
+    return _shaped(layer, name, np.array(layer.weight(name).floats(), dtype=np.float32), shape)
+
+
+def int8_records(layer: Layer, name: str, *shape: int) -> NDArray[np.int8]:
+    """The int8 record `name` as an array of `shape`; GraphError for a float record or another number of values."""
+    weight = layer.weight(name)
+    if weight.dtype != "int8":
+        raise fault(layer, f"int8 expects int8 codes in {name}, but the record is {weight.dtype}")
+    return _shaped(layer, name, np.array(weight.int8(), dtype=np.int8), shape)
+
+
+def positive_scales(layer: Layer, name: str, *shape: int) -> Floats:
+    """The scales `name` as an array of `shape`; GraphError where one is zero or not finite."""
+    scales = float_records(layer, name, *shape)
+    if not (np.isfinite(scales).all() and (scales != 0.0).all()):
+        raise fault(layer, f"{name} holds a scale that is zero or not finite")
+    return scales
+
+
+def _shaped(layer: Layer, name: str, values: Array, shape: tuple[int, ...]) -> Array:
+    if values.size != math.prod(shape):
+        raise fault(layer, f"{name} needs {math.prod(shape)} values, but holds {values.size}")
+    return values.reshape(shape)
