@@ -181,7 +181,7 @@ def _raw(name: str, count: _Count, when: _When = None) -> WeightSpec:
 def _int(
     id: int,
     name: str,
-    default: int | str,
+    default: int | str | Callable[[Params], int],
     unless_same_as: str | None = None,
     forced_when: Callable[[Params], bool] | None = None,
     lost: bool = False,
@@ -1714,8 +1714,8 @@ LAYER_TYPES: tuple[LayerType, ...] = (
         params=(
             _int(0, "n_fft", 0, lost=True, doc="FFT size"),
             _int(1, "power", 0, lost=True, doc="0 complex 1 magnitude 2 power"),
-            _float(2, "hoplen", lambda params: params.integer("n_fft") / 4, lost=True, doc="hop"),
-            _float(3, "winlen", lambda params: params.number("n_fft"), lost=True, doc="window length"),
+            _int(2, "hoplen", lambda params: params.integer("n_fft") // 4, lost=True, doc="hop"),
+            _int(3, "winlen", "n_fft", lost=True, doc="window length"),
             _int(4, "window_type", 0, lost=True, doc="0 ones 1 hann 2 hamming"),
             _int(5, "center", 1, lost=True, doc="centre padding"),
             _int(6, "pad_type", 2, lost=True, doc="0 constant 1 replicate 2 reflect"),
@@ -1730,8 +1730,8 @@ LAYER_TYPES: tuple[LayerType, ...] = (
         params=(
             _int(0, "n_fft", 0, lost=True, doc="FFT size"),
             _int(1, "returns", 0, lost=True, doc="0 complex 1 real 2 imag"),
-            _float(2, "hoplen", lambda params: params.integer("n_fft") / 4, lost=True, doc="hop"),
-            _float(3, "winlen", lambda params: params.number("n_fft"), lost=True, doc="window length"),
+            _int(2, "hoplen", lambda params: params.integer("n_fft") // 4, lost=True, doc="hop"),
+            _int(3, "winlen", "n_fft", lost=True, doc="window length"),
             _int(4, "window_type", 0, lost=True, doc="0 ones 1 hann 2 hamming"),
             _int(5, "center", 1, lost=True, doc="centre padding"),
             _int(7, "normalized", 0, lost=True, doc="0 no 1 by n_fft 2 by window energy"),
