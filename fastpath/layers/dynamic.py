@@ -12,15 +12,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastpath.layers.common import Array, Floats, fault
+from fastpath.layers.common import Array, Floats, fault, floats, require_rank, weights
+from fastpath.rounding import BELOW_HALF
 from spec.graph import Layer
 
 Doubles = NDArray[np.float64]
 """A binary64 array."""
 
 CODE_MAX = np.float32(127.0)
-BELOW_HALF = np.float32(0.49999997)
-"""The largest binary32 below one half: added with the sign of v and truncated, it rounds v half away from zero."""
 EXACT_FLOAT32 = 2**24
 """Sums of magnitude up to this are exact in binary32; beyond it the products go through binary64."""
 ACCUMULATOR_MAX = 2**31 - 1
@@ -62,20 +61,16 @@ def check_finite(layer: Layer, largest: Floats) -> None:
 
 def float_blob(layer: Layer, blob: Array, *dims: int) -> Floats:
     """The float32 bottom `blob`; GraphError for another dtype or a number of dims that is not listed."""
-    if blob.dtype != np.float32:
-        raise fault(layer, f"expects a float32 blob, but got {blob.dtype}")
-    if blob.ndim not in dims:
-        expected = " or ".join(f"{dim}-D" for dim in dims)
-        raise fault(layer, f"expects a {expected} blob, but got shape {blob.shape}")
-    return np.ascontiguousarray(blob)
+    require_rank(layer, blob, *dims)
+    return np.ascontiguousarray(floats(layer, blob))
 
 
-def exact_dtype(layer: Layer, weights: Array) -> type[np.float32] | type[np.float64]:
-    """The narrowest float type in which every dot product of a row of `weights` with int8 codes is exact.
+def exact_dtype(layer: Layer, codes: Array) -> type[np.float32] | type[np.float64]:
+    """The narrowest float type in which every dot product of a row of `codes` with int8 codes is exact.
 
-    `weights` holds int8 codes, one output a row. GraphError where such a product may leave the int32 accumulator.
+    `codes` are weights, one output a row. GraphError where such a product may leave the int32 accumulator.
     """
-    rows = np.abs(weights.astype(np.int64)).sum(axis=-1)
+    rows = np.abs(codes.astype(np.int64)).sum(axis=-1)
     bound = 127 * int(rows.max(initial=0))
     if bound > ACCUMULATOR_MAX:
         raise fault(layer, "sums of int8 products may not fit the int32 accumulator")
@@ -127,13 +122,13 @@ def softmax_rows(scores: Floats) -> Floats:
     largest = np.max(scores, axis=-1, keepdims=True, initial=np.finfo(np.float32).min)
     powers = exp32(scores - largest)
     total: Floats = np.add.accumulate(powers, axis=-1)[..., -1:]
-    weights: Floats = powers / total
-    return weights
+    shares: Floats = powers / total
+    return shares
 
 
 def float_records(layer: Layer, name: str, *shape: int) -> Floats:
     """The float record `name` as an array of `shape`; GraphError where the number of values differs."""
-    return _shaped(layer, name, np.array(layer.weight(name).floats(), dtype=np.float32), shape)
+    return weights(layer, name, math.prod(shape)).reshape(shape)
 
 
 def int8_records(layer: Layer, name: str, *shape: int) -> NDArray[np.int8]:
@@ -141,7 +136,10 @@ def int8_records(layer: Layer, name: str, *shape: int) -> NDArray[np.int8]:
     weight = layer.weight(name)
     if weight.dtype != "int8":
         raise fault(layer, f"int8 expects int8 codes in {name}, but the record is {weight.dtype}")
-    return _shaped(layer, name, np.array(weight.int8(), dtype=np.int8), shape)
+    codes = np.array(weight.int8(), dtype=np.int8)
+    if codes.size != math.prod(shape):
+        raise fault(layer, f"needs {math.prod(shape)} codes in {name}, but has {codes.size}")
+    return codes.reshape(shape)
 
 
 def positive_scales(layer: Layer, name: str, *shape: int) -> Floats:
@@ -150,9 +148,3 @@ def positive_scales(layer: Layer, name: str, *shape: int) -> Floats:
     if not (np.isfinite(scales).all() and (scales != 0.0).all()):
         raise fault(layer, f"{name} holds a scale that is zero or not finite")
     return scales
-
-
-def _shaped(layer: Layer, name: str, values: Array, shape: tuple[int, ...]) -> Array:
-    if values.size != math.prod(shape):
-        raise fault(layer, f"{name} needs {math.prod(shape)} values, but holds {values.size}")
-    return values.reshape(shape)
