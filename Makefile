@@ -22,6 +22,9 @@ lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(VENV)/installed-for-tests
+	$(BIN)/python docs/build.py build/docs
+
 clean:
 	rm -rf $(VENV) build demo-output *.egg-info
 
