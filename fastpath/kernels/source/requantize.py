@@ -1,34 +1,112 @@
-"""From int32 accumulators to int8 codes, in integers only.
+"""From int32 sums to bytes of a feature map, in integers only.
 
-The float chain of a layer (descale, bias, activation, requantize) grows with the accumulator, so per channel it is a
-staircase of at most 254 steps. `fastpath.planner` solves for the integers that reproduce it exactly.
+The float chain of a layer (descale, bias, activation, requantize) never falls as the sum grows, so per channel it is a
+staircase of at most 254 steps. `fastpath.kernels.staircase` finds the integers that reproduce it exactly.
 """
 
 from librt.vecs import vec
 from mypy_extensions import i32, i64, u8
 
+from fastpath.kernels.source.capacity import ACCUMULATORS, CHANNELS, FEATURES, LAST_PIXEL, LAST_SUMS
+from fastpath.kernels.source.records import Feature, Staircase
+
 
 def linear(
-    acc: vec[i32], start: i64, rows: i64, n: i64, m: vec[i64], c: vec[i64], shift: i64,
-    low: i64, out: vec[u8], out_start: i64, out_stride: i64,
-) -> None:  # fmt: skip
-    """`rows` rows of n accumulators: out = clamp((acc * m + c) >> shift) + 128 - low."""
-    if len(acc) < 1048576 or len(out) < 1048576 or len(m) < 4096 or len(c) < 4096:
-        raise ValueError
-    if n < 0 or n > 4096 or shift < 0 or shift > 62:
-        raise ValueError
+    acc: vec[i32],
+    start: i64,
+    step: i64,
+    pixels: i64,
+    channels: i64,
+    m: vec[i64],
+    c: vec[i64],
+    shift: i64,
+    low: i32,
+    high: i32,
+    out: vec[u8],
+    out_start: i64,
+    out_step: i64,
+) -> None:
+    """The bytes of `pixels` rows of sums, where the linear form alone is exact."""
+    if len(acc) < ACCUMULATORS or len(out) < FEATURES or len(m) < CHANNELS or len(c) < CHANNELS:
+        raise ValueError("buffer too small")
+    if channels < 0 or channels > CHANNELS or shift < 0 or shift > 62:
+        raise ValueError("layer too large")
     j: i64 = 0
     a = start
     b = out_start
-    for _ in range(rows):
-        if a < 0 or a > 1044480 or b < 0 or b > 1044480:
-            raise ValueError
-        for j in range(n):
+    for _ in range(pixels):
+        if a < 0 or a > LAST_SUMS or b < 0 or b > LAST_PIXEL:
+            raise ValueError("row out of range")
+        for j in range(channels):
             u = i32((i64(acc[a + j]) * m[j] + c[j]) >> shift)
-            if u > 127:
-                u = 127
+            if u > high:
+                u = high
+            if u < low:
+                u = low
+            out[b + j] = u8(u)
+        a += step
+        b += out_step
+
+
+def stepped(
+    acc: vec[i32],
+    start: i64,
+    step: i64,
+    pixels: i64,
+    channels: i64,
+    m: vec[i64],
+    c: vec[i64],
+    shift: i64,
+    low: i32,
+    high: i32,
+    steps: vec[i32],
+    out: vec[u8],
+    out_start: i64,
+    out_step: i64,
+) -> None:
+    """The bytes of `pixels` rows of sums, where a table decides between two neighbours."""
+    if len(acc) < ACCUMULATORS or len(out) < FEATURES or len(m) < CHANNELS or len(c) < CHANNELS:
+        raise ValueError("buffer too small")
+    if len(steps) < CHANNELS * 256 or channels < 0 or channels > CHANNELS or shift < 0 or shift > 62:
+        raise ValueError("layer too large")
+    if low < 0 or low > 255 or high < 1 or high > 255:
+        raise ValueError("codes are bytes")
+    last = high - 1
+    j: i64 = 0
+    a = start
+    b = out_start
+    for _ in range(pixels):
+        if a < 0 or a > LAST_SUMS or b < 0 or b > LAST_PIXEL:
+            raise ValueError("row out of range")
+        for j in range(channels):
+            total = acc[a + j]
+            u = i32((i64(total) * m[j] + c[j]) >> shift)
+            if u > last:
+                u = last
+            if u < low:
+                u = low
+            if u > 254:
+                u = 254
             if u < 0:
                 u = 0
-            out[b + j] = u8(u)
-        a += n
-        b += out_stride
+            v = u
+            if total >= steps[j * 256 + i64(u)]:
+                v = u + 1
+            out[b + j] = u8(v)
+        a += step
+        b += out_step
+
+
+def row(acc: vec[i32], start: i64, step: i64, pixels: i64, stairs: Staircase, top: Feature, y: i64) -> None:
+    """Write output row y of `top` from `pixels` rows of sums."""
+    at = top.start + y * top.row
+    if stairs.stepped:
+        stepped(
+            acc, start, step, pixels, stairs.channels, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
+            stairs.steps, top.data, at, top.pixel,
+        )  # fmt: skip
+    else:
+        linear(
+            acc, start, step, pixels, stairs.channels, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
+            top.data, at, top.pixel,
+        )  # fmt: skip

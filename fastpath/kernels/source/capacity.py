@@ -1,0 +1,36 @@
+"""How large the buffers of the kernels are.
+
+A C compiler drops the bounds check of an indexed load, and so makes vector code of a loop, only where constants prove
+the index in range. So every buffer has at least a fixed size, and every kernel compares its offsets and lengths with
+constants before it loops.
+"""
+
+from typing import Final
+
+FEATURES: Final = 4194304
+"""Bytes of feature maps in one arena; `SLACK` more are allocated, so that whole vectors may be read past the end."""
+
+SLACK: Final = 32768
+
+ACCUMULATORS: Final = 1048576
+"""int32 sums of one tile of output pixels, or of one layer where they leave as floats."""
+
+ACCUMULATOR_SLACK: Final = 65536
+
+POINTS: Final = 16384
+"""Offsets of the patches of one tile."""
+
+CHANNELS: Final = 8192
+"""Entries of a table with one number per output channel."""
+
+PATCH: Final = 16384
+"""Bytes of one patch: kernel height times width times channels, rounded up to whole vectors."""
+
+BLOCK: Final = 131072
+"""Weights in one block; `PATCH` more are allocated."""
+
+LAST_PIXEL: Final = FEATURES - CHANNELS
+"""Where the last pixel of a feature map may begin."""
+
+LAST_SUMS: Final = ACCUMULATORS - CHANNELS
+"""Where the sums of the last pixel may begin."""

@@ -1,0 +1,124 @@
+"""Depthwise convolution: every channel has its own kernel, and lanes are channels."""
+
+from librt.vecs import vec
+from mypy_extensions import i16, i32, i64, u8
+
+from fastpath.kernels.source import requantize
+from fastpath.kernels.source.capacity import ACCUMULATORS, BLOCK, CHANNELS, FEATURES, LAST_PIXEL, LAST_SUMS
+from fastpath.kernels.source.records import DepthwiseWeights, Feature, Scratch, Staircase, Window
+
+
+def row_3x3(
+    x: vec[u8],
+    start: i64,
+    row: i64,
+    pixel: i64,
+    step: i64,
+    zero: i16,
+    w: vec[i16],
+    first: i64,
+    channels: i64,
+    pixels: i64,
+    acc: vec[i32],
+    acc_start: i64,
+) -> None:
+    """Sums of one output row of 3 by 3 windows; two products of codes and weights from -127 to 127 fit 16 bits."""
+    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or channels < 0 or channels > CHANNELS:
+        raise ValueError("buffer too small")
+    if first < 0 or first > 1024:
+        raise ValueError("weights out of range")
+    c = channels
+    j: i64 = 0
+    a0 = start
+    o = acc_start
+    for _ in range(pixels):
+        a1 = a0 + pixel
+        a2 = a1 + pixel
+        b0 = a0 + row
+        b1 = b0 + pixel
+        b2 = b1 + pixel
+        c0 = b0 + row
+        c1 = c0 + pixel
+        c2 = c1 + pixel
+        if (
+            a0 < 0 or a0 > LAST_PIXEL or a1 < 0 or a1 > LAST_PIXEL or a2 < 0 or a2 > LAST_PIXEL
+            or b0 < 0 or b0 > LAST_PIXEL or b1 < 0 or b1 > LAST_PIXEL or b2 < 0 or b2 > LAST_PIXEL
+            or c0 < 0 or c0 > LAST_PIXEL or c1 < 0 or c1 > LAST_PIXEL or c2 < 0 or c2 > LAST_PIXEL
+            or o < 0 or o > LAST_SUMS
+        ):  # fmt: skip
+            raise ValueError("window out of range")
+        for j in range(c):
+            t0 = (i16(x[a0 + j]) - zero) * w[first + j] + (i16(x[a1 + j]) - zero) * w[first + c + j]
+            t1 = (i16(x[a2 + j]) - zero) * w[first + 2 * c + j] + (i16(x[b0 + j]) - zero) * w[first + 3 * c + j]
+            t2 = (i16(x[b1 + j]) - zero) * w[first + 4 * c + j] + (i16(x[b2 + j]) - zero) * w[first + 5 * c + j]
+            t3 = (i16(x[c0 + j]) - zero) * w[first + 6 * c + j] + (i16(x[c1 + j]) - zero) * w[first + 7 * c + j]
+            t4 = (i16(x[c2 + j]) - zero) * w[first + 8 * c + j]
+            acc[o + j] = i32(t0) + i32(t1) + i32(t2) + i32(t3) + i32(t4)
+        a0 += step
+        o += c
+
+
+def add_tap(
+    x: vec[u8], start: i64, zero: i16, w: vec[i16], first: i64, channels: i64, acc: vec[i32], acc_start: i64
+) -> None:
+    """Add the products of one pixel and one kernel position to the sums of one output pixel."""
+    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or channels < 0 or channels > CHANNELS:
+        raise ValueError("buffer too small")
+    if start < 0 or start > LAST_PIXEL or first < 0 or first > BLOCK - CHANNELS:
+        raise ValueError("window out of range")
+    if acc_start < 0 or acc_start > LAST_SUMS:
+        raise ValueError("sums out of range")
+    j: i64 = 0
+    for j in range(channels):
+        acc[acc_start + j] += i32((i16(x[start + j]) - zero) * w[first + j])
+
+
+def clear(acc: vec[i32], start: i64, count: i64) -> None:
+    """Set sums to 0."""
+    if len(acc) < ACCUMULATORS or start < 0 or count < 0 or start > ACCUMULATORS or start + count > ACCUMULATORS:
+        raise ValueError("sums out of range")
+    j: i64 = 0
+    for j in range(count):
+        acc[start + j] = 0
+
+
+def sums(bottom: Feature, window: Window, weights: DepthwiseWeights, y: i64, acc: vec[i32], start: i64) -> None:
+    """The sums of output row y: acc[start + x * channels + channel]."""
+    c = weights.channels
+    x: i64 = 0
+    ky: i64 = 0
+    kx: i64 = 0
+    first = bottom.start + y * window.stride_h * bottom.row
+    row = window.dilation_h * bottom.row
+    pixel = window.dilation_w * bottom.pixel
+    step = window.stride_w * bottom.pixel
+    if window.kernel_h == 3 and window.kernel_w == 3:
+        row_3x3(
+            bottom.data, first, row, pixel, step, weights.zero, weights.data, weights.start, c, window.out_w, acc, start
+        )
+        return
+    clear(acc, start, window.out_w * c)
+    for x in range(window.out_w):
+        for ky in range(window.kernel_h):
+            for kx in range(window.kernel_w):
+                a = first + ky * row + kx * pixel + x * step
+                b = weights.start + (ky * window.kernel_w + kx) * c
+                add_tap(bottom.data, a, weights.zero, weights.data, b, c, acc, start + x * c)
+
+
+def convolve(
+    bottom: Feature, window: Window, weights: DepthwiseWeights, stairs: Staircase, top: Feature, scratch: Scratch
+) -> None:
+    """A depthwise convolution from feature map to feature map."""
+    y: i64 = 0
+    for y in range(window.out_h):
+        sums(bottom, window, weights, y, scratch.acc, scratch.acc_start)
+        requantize.row(scratch.acc, scratch.acc_start, weights.channels, window.out_w, stairs, top, y)
+
+
+def accumulate(bottom: Feature, window: Window, weights: DepthwiseWeights, scratch: Scratch) -> None:
+    """The sums of a depthwise convolution, pixel after pixel: acc[acc_start + pixel * channels + channel]."""
+    y: i64 = 0
+    step = window.out_w * weights.channels
+    for y in range(window.out_h):
+        sums(bottom, window, weights, y, scratch.acc, scratch.acc_start + y * step)

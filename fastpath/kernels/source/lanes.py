@@ -1,0 +1,144 @@
+"""Products of short patches: lanes are output channels, and sums of a few products stay in 16 bits.
+
+Written by fastpath/kernels/write_source.py; change it there.
+
+Where a patch has 32 values or fewer, adding up the lanes of a dot product takes longer than the product. Here no lane
+is ever added to another. A patch holds codes 0 to 127. Four products and the row of offsets after their weights fit
+16 bits, because the offset centres the range that the four can span; `fastpath.kernels.packing` computes the offsets,
+and they are taken off again where the sums are requantized.
+"""
+
+# fmt: off
+# ruff: noqa
+from librt.vecs import vec
+from mypy_extensions import i16, i32, i64, u8
+
+from fastpath.kernels.source.capacity import ACCUMULATORS, BLOCK, CHANNELS, FEATURES, POINTS
+
+
+def lanes_16(
+    x: vec[u8],
+    points: vec[i64],
+    pixels: i64,
+    w: vec[i16],
+    first: i64,
+    channels: i64,
+    acc: vec[i32],
+    start: i64,
+    pixel_step: i64,
+) -> None:
+    """acc[start + pixel * pixel_step + channel] for patches of 16 codes from 0 to 127."""
+    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:
+        raise ValueError("buffer too small")
+    if channels < 0 or channels > CHANNELS or pixels > POINTS:
+        raise ValueError("layer too large")
+    j: i64 = 0
+    out = start
+    for p in range(pixels):
+        a = points[p]
+        if a < 0 or a > FEATURES - 16:
+            raise ValueError("patch out of range")
+        x0 = i16(x[a + 0])
+        x1 = i16(x[a + 1])
+        x2 = i16(x[a + 2])
+        x3 = i16(x[a + 3])
+        x4 = i16(x[a + 4])
+        x5 = i16(x[a + 5])
+        x6 = i16(x[a + 6])
+        x7 = i16(x[a + 7])
+        x8 = i16(x[a + 8])
+        x9 = i16(x[a + 9])
+        x10 = i16(x[a + 10])
+        x11 = i16(x[a + 11])
+        x12 = i16(x[a + 12])
+        x13 = i16(x[a + 13])
+        x14 = i16(x[a + 14])
+        x15 = i16(x[a + 15])
+        b = first
+        r = out
+        for _ in range(channels >> 5):
+            if b < 0 or b > BLOCK - 640 or r < 0 or r > ACCUMULATORS - 32:
+                raise ValueError("sums out of range")
+            for j in range(i64(32)):
+                t0 = x0 * w[b + 0 + j] + x1 * w[b + 32 + j] + x2 * w[b + 64 + j] + x3 * w[b + 96 + j] + w[b + 128 + j]
+                t1 = x4 * w[b + 160 + j] + x5 * w[b + 192 + j] + x6 * w[b + 224 + j] + x7 * w[b + 256 + j] + w[b + 288 + j]
+                t2 = x8 * w[b + 320 + j] + x9 * w[b + 352 + j] + x10 * w[b + 384 + j] + x11 * w[b + 416 + j] + w[b + 448 + j]
+                t3 = x12 * w[b + 480 + j] + x13 * w[b + 512 + j] + x14 * w[b + 544 + j] + x15 * w[b + 576 + j] + w[b + 608 + j]
+                acc[r + j] = i32(t0) + i32(t1) + i32(t2) + i32(t3)
+            b += 640
+            r += 32
+        out += pixel_step
+
+
+def lanes_32(
+    x: vec[u8],
+    points: vec[i64],
+    pixels: i64,
+    w: vec[i16],
+    first: i64,
+    channels: i64,
+    acc: vec[i32],
+    start: i64,
+    pixel_step: i64,
+) -> None:
+    """acc[start + pixel * pixel_step + channel] for patches of 32 codes from 0 to 127."""
+    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:
+        raise ValueError("buffer too small")
+    if channels < 0 or channels > CHANNELS or pixels > POINTS:
+        raise ValueError("layer too large")
+    j: i64 = 0
+    out = start
+    for p in range(pixels):
+        a = points[p]
+        if a < 0 or a > FEATURES - 32:
+            raise ValueError("patch out of range")
+        x0 = i16(x[a + 0])
+        x1 = i16(x[a + 1])
+        x2 = i16(x[a + 2])
+        x3 = i16(x[a + 3])
+        x4 = i16(x[a + 4])
+        x5 = i16(x[a + 5])
+        x6 = i16(x[a + 6])
+        x7 = i16(x[a + 7])
+        x8 = i16(x[a + 8])
+        x9 = i16(x[a + 9])
+        x10 = i16(x[a + 10])
+        x11 = i16(x[a + 11])
+        x12 = i16(x[a + 12])
+        x13 = i16(x[a + 13])
+        x14 = i16(x[a + 14])
+        x15 = i16(x[a + 15])
+        x16 = i16(x[a + 16])
+        x17 = i16(x[a + 17])
+        x18 = i16(x[a + 18])
+        x19 = i16(x[a + 19])
+        x20 = i16(x[a + 20])
+        x21 = i16(x[a + 21])
+        x22 = i16(x[a + 22])
+        x23 = i16(x[a + 23])
+        x24 = i16(x[a + 24])
+        x25 = i16(x[a + 25])
+        x26 = i16(x[a + 26])
+        x27 = i16(x[a + 27])
+        x28 = i16(x[a + 28])
+        x29 = i16(x[a + 29])
+        x30 = i16(x[a + 30])
+        x31 = i16(x[a + 31])
+        b = first
+        r = out
+        for _ in range(channels >> 5):
+            if b < 0 or b > BLOCK - 1280 or r < 0 or r > ACCUMULATORS - 32:
+                raise ValueError("sums out of range")
+            for j in range(i64(32)):
+                t0 = x0 * w[b + 0 + j] + x1 * w[b + 32 + j] + x2 * w[b + 64 + j] + x3 * w[b + 96 + j] + w[b + 128 + j]
+                t1 = x4 * w[b + 160 + j] + x5 * w[b + 192 + j] + x6 * w[b + 224 + j] + x7 * w[b + 256 + j] + w[b + 288 + j]
+                t2 = x8 * w[b + 320 + j] + x9 * w[b + 352 + j] + x10 * w[b + 384 + j] + x11 * w[b + 416 + j] + w[b + 448 + j]
+                t3 = x12 * w[b + 480 + j] + x13 * w[b + 512 + j] + x14 * w[b + 544 + j] + x15 * w[b + 576 + j] + w[b + 608 + j]
+                t4 = x16 * w[b + 640 + j] + x17 * w[b + 672 + j] + x18 * w[b + 704 + j] + x19 * w[b + 736 + j] + w[b + 768 + j]
+                t5 = x20 * w[b + 800 + j] + x21 * w[b + 832 + j] + x22 * w[b + 864 + j] + x23 * w[b + 896 + j] + w[b + 928 + j]
+                t6 = x24 * w[b + 960 + j] + x25 * w[b + 992 + j] + x26 * w[b + 1024 + j] + x27 * w[b + 1056 + j] + w[b + 1088 + j]
+                t7 = x28 * w[b + 1120 + j] + x29 * w[b + 1152 + j] + x30 * w[b + 1184 + j] + x31 * w[b + 1216 + j] + w[b + 1248 + j]
+                acc[r + j] = i32(t0) + i32(t1) + i32(t2) + i32(t3) + i32(t4) + i32(t5) + i32(t6) + i32(t7)
+            b += 1280
+            r += 32
+        out += pixel_step

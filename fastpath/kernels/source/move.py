@@ -1,0 +1,123 @@
+"""Moving bytes: patches into panels, values into borders, channels between orders."""
+
+from librt.vecs import vec
+from mypy_extensions import i64, u8
+
+from fastpath.kernels.source.capacity import CHANNELS, FEATURES, PATCH
+from fastpath.kernels.source.records import Feature, Window
+
+
+def copy(source: vec[u8], a: i64, target: vec[u8], b: i64, n: i64) -> None:
+    """Copy n bytes, rounded up to whole vectors of 32."""
+    if len(source) < FEATURES + CHANNELS or len(target) < FEATURES + CHANNELS or n < 0 or n > CHANNELS - 32:
+        raise ValueError("buffer too small")
+    if a < 0 or a > FEATURES or b < 0 or b > FEATURES:
+        raise ValueError("copy out of range")
+    j: i64 = 0
+    for j in range(((n + 31) >> 5) << 5):
+        target[b + j] = source[a + j]
+
+
+def fill(target: vec[u8], b: i64, n: i64, value: u8) -> None:
+    """Set n bytes."""
+    if len(target) < FEATURES or n < 0 or n > FEATURES or b < 0 or b > FEATURES or b + n > FEATURES:
+        raise ValueError("fill out of range")
+    j: i64 = 0
+    for j in range(n):
+        target[b + j] = value
+
+
+def frame(feature: Feature, h: i64, w: i64, above: i64, below: i64, left: i64, right: i64, value: u8) -> None:
+    """Set the border pixels around an h by w feature map."""
+    data = feature.data
+    y: i64 = 0
+    width = (left + w + right) * feature.pixel
+    for y in range(above):
+        fill(data, feature.start - (y + 1) * feature.row - left * feature.pixel, width, value)
+    for y in range(below):
+        fill(data, feature.start + (h + y) * feature.row - left * feature.pixel, width, value)
+    if left > 0:
+        for y in range(h):
+            fill(data, feature.start + y * feature.row - left * feature.pixel, left * feature.pixel, value)
+    if right > 0:
+        for y in range(h):
+            fill(data, feature.start + y * feature.row + w * feature.pixel, right * feature.pixel, value)
+
+
+def panel(bottom: Feature, window: Window, channels: i64, y: i64, target: vec[u8], at: i64) -> None:
+    """Copy what the windows of output row y see so that every patch is contiguous: [column][kernel row][channel].
+
+    The columns come in the order of their remainder by the dilation, so neighbouring taps are neighbours here. The
+    patch of output column x begins at `at + column_slot(...) * kernel_h * channels`.
+    """
+    source = bottom.data
+    if len(source) < FEATURES + CHANNELS or len(target) < FEATURES + CHANNELS:
+        raise ValueError("buffer too small")
+    if channels < 0 or channels > CHANNELS - 32:
+        raise ValueError("layer too large")
+    columns = panel_columns(window)
+    rows = window.kernel_h
+    dilation = window.dilation_w
+    row_step = bottom.row * window.dilation_h
+    first = bottom.start + y * window.stride_h * bottom.row
+    vectors = (channels + 31) >> 5
+    pixel = bottom.pixel
+    b = at
+    j: i64 = 0
+    phase: i64 = 0
+    for phase in range(dilation):
+        x = phase
+        while x < columns:
+            a = first + x * pixel
+            for _ in range(rows):
+                if a < 0 or a > FEATURES or b < 0 or b > FEATURES:
+                    raise ValueError("panel out of range")
+                if vectors == 1:
+                    for j in range(i64(32)):
+                        target[b + j] = source[a + j]
+                elif vectors == 2:
+                    for j in range(i64(64)):
+                        target[b + j] = source[a + j]
+                else:
+                    for j in range(vectors << 5):
+                        target[b + j] = source[a + j]
+                a += row_step
+                b += channels
+            x += dilation
+
+
+def panel_columns(window: Window) -> i64:
+    """How many columns of the feature map the windows of one row see, rounded up to a multiple of the dilation."""
+    columns = (window.out_w - 1) * window.stride_w + window.dilation_w * (window.kernel_w - 1) + 1
+    return (columns + window.dilation_w - 1) // window.dilation_w * window.dilation_w
+
+
+def column_slot(window: Window, x: i64) -> i64:
+    """Where column x lies among the columns of a panel."""
+    if window.dilation_w == 1:
+        return x
+    return x % window.dilation_w * (panel_columns(window) // window.dilation_w) + x // window.dilation_w
+
+
+def interleave(
+    planes: vec[u8], start: i64, plane: i64, channels: i64, h: i64, w: i64, offset: u8, top: Feature
+) -> None:
+    """Write planes of codes (two's complement) as pixels of a feature map, adding `offset` modulo 256."""
+    target = top.data
+    if len(planes) < FEATURES or len(target) < FEATURES or w < 0 or w > PATCH or channels > CHANNELS:
+        raise ValueError("buffer too small")
+    step = top.pixel
+    if step < 1 or step > CHANNELS:
+        raise ValueError("layer too large")
+    x: i64 = 0
+    y: i64 = 0
+    c: i64 = 0
+    for y in range(h):
+        row = top.start + y * top.row
+        for c in range(channels):
+            a = start + c * plane + y * w
+            b = row + c
+            if a < 0 or a > FEATURES - PATCH or b < 0 or b + w * step > FEATURES:
+                raise ValueError("plane out of range")
+            for x in range(w):
+                target[b + x * step] = u8((i64(planes[a + x]) + i64(offset)) & 255)

@@ -1,0 +1,121 @@
+"""What the kernels work on: feature maps, windows, packed weights, staircases and scratch space.
+
+Plain records, filled in once by the planner. Compiled, their attributes are read without any Python object in between.
+"""
+
+from typing import final
+
+from librt.vecs import vec
+from mypy_extensions import i16, i32, i64, u8
+
+
+@final
+class Feature:
+    """A feature map as unsigned bytes, code plus zero point: rows of pixels, the channels of a pixel together.
+
+    `start` is the place of channel 0 of pixel (0, 0) in the arena; `row` and `pixel` are the steps from row to row and
+    from pixel to pixel. Border pixels lie before and after at the same steps.
+    """
+
+    def __init__(self, data: vec[u8], start: i64, row: i64, pixel: i64) -> None:
+        self.data: vec[u8] = data
+        self.start: i64 = start
+        self.row: i64 = row
+        self.pixel: i64 = pixel
+
+
+@final
+class Window:
+    """How a kernel steps over a feature map, and how many outputs that gives."""
+
+    def __init__(
+        self,
+        kernel_h: i64,
+        kernel_w: i64,
+        dilation_h: i64,
+        dilation_w: i64,
+        stride_h: i64,
+        stride_w: i64,
+        out_h: i64,
+        out_w: i64,
+    ) -> None:
+        self.kernel_h: i64 = kernel_h
+        self.kernel_w: i64 = kernel_w
+        self.dilation_h: i64 = dilation_h
+        self.dilation_w: i64 = dilation_w
+        self.stride_h: i64 = stride_h
+        self.stride_w: i64 = stride_w
+        self.out_h: i64 = out_h
+        self.out_w: i64 = out_w
+
+
+@final
+class Weights:
+    """Weight rows of a dense layer, in blocks.
+
+    `form` says which kernel reads them: 0 bytes_4x4, 1 bytes_2x4 (both `byte_blocks`), 2 words_2x4, 3 lanes_16,
+    4 lanes_32 (all `word_blocks`). Block i begins at `starts[i]` of its vec and holds `counts[i]` output channels.
+    `channels` is the number of input channels, `k` the length of a row.
+    """
+
+    def __init__(
+        self,
+        form: i64,
+        byte_blocks: list[vec[u8]],
+        word_blocks: list[vec[i16]],
+        starts: vec[i64],
+        counts: vec[i64],
+        channels: i64,
+        k: i64,
+    ) -> None:
+        self.form: i64 = form
+        self.byte_blocks: list[vec[u8]] = byte_blocks
+        self.word_blocks: list[vec[i16]] = word_blocks
+        self.starts: vec[i64] = starts
+        self.counts: vec[i64] = counts
+        self.channels: i64 = channels
+        self.k: i64 = k
+
+
+@final
+class DepthwiseWeights:
+    """Weights [kernel_h * kernel_w][channels] of a depthwise layer, and the zero point of its feature map."""
+
+    def __init__(self, data: vec[i16], start: i64, channels: i64, zero: i16) -> None:
+        self.data: vec[i16] = data
+        self.start: i64 = start
+        self.channels: i64 = channels
+        self.zero: i16 = zero
+
+
+@final
+class Staircase:
+    """What turns sums into codes, for `channels` output channels.
+
+    byte = (acc * m + c) >> shift, held between `low` and `high`. With `stepped` the byte is right or one too small, and
+    `steps[channel * 256 + byte]`, the smallest sum whose byte is larger, decides.
+    """
+
+    def __init__(
+        self, m: vec[i64], c: vec[i64], shift: i64, low: i32, high: i32, stepped: bool, steps: vec[i32], channels: i64
+    ) -> None:
+        self.m: vec[i64] = m
+        self.c: vec[i64] = c
+        self.shift: i64 = shift
+        self.low: i32 = low
+        self.high: i32 = high
+        self.stepped: bool = stepped
+        self.steps: vec[i32] = steps
+        self.channels: i64 = channels
+
+
+@final
+class Scratch:
+    """Buffers of one thread of execution: a panel of patches, the sums, and the offsets of the patches of one tile."""
+
+    def __init__(self, panel: vec[u8], panel_start: i64, acc: vec[i32], acc_start: i64, points: vec[i64]) -> None:
+        self.panel: vec[u8] = panel
+        self.panel_start: i64 = panel_start
+        self.acc: vec[i32] = acc
+        self.acc_start: i64 = acc_start
+        self.points: vec[i64] = points

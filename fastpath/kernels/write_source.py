@@ -1,0 +1,204 @@
+"""Write the kernels that are unrolled by hand in C: source/dot.py and source/lanes.py.
+
+`python -m fastpath.kernels.write_source` writes them; with `--check` it only says whether they are current.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+SOURCE = Path(__file__).parent / "source"
+
+DOT_HEAD = '''"""Dot products of patches with weight rows, in blocks of a few pixels by a few output channels.
+
+Written by fastpath/kernels/write_source.py; change it there.
+
+Patches are unsigned bytes: a code plus the zero point of its feature map. `bytes_*` take weights as unsigned bytes too,
+128 plus the code: with both operands unsigned the C compiler finds the instruction that multiplies four pairs of bytes
+and adds them to a 32-bit lane. `words_*` take weights as 16-bit codes, for CPUs without it.
+
+All of them compute acc[start + pixel * pixel_step + channel * channel_step] for `pixels` patches, which begin at
+x[points[0]], x[points[1]] and so on, and `channels` rows of k weights, which begin at w[first]. k is a multiple of 32;
+pixels and channels are rounded up to whole blocks, so `points` and `acc` hold that many more.
+"""
+
+# fmt: off
+# ruff: noqa
+from librt.vecs import vec
+from mypy_extensions import i16, i32, i64, u8
+
+from fastpath.kernels.source.capacity import ACCUMULATORS, BLOCK, FEATURES, PATCH, POINTS
+'''
+
+LANES_HEAD = '''"""Products of short patches: lanes are output channels, and sums of a few products stay in 16 bits.
+
+Written by fastpath/kernels/write_source.py; change it there.
+
+Where a patch has 32 values or fewer, adding up the lanes of a dot product takes longer than the product. Here no lane
+is ever added to another. A patch holds codes 0 to 127. Four products and the row of offsets after their weights fit
+16 bits, because the offset centres the range that the four can span; `fastpath.kernels.packing` computes the offsets,
+and they are taken off again where the sums are requantized.
+"""
+
+# fmt: off
+# ruff: noqa
+from librt.vecs import vec
+from mypy_extensions import i16, i32, i64, u8
+
+from fastpath.kernels.source.capacity import ACCUMULATORS, BLOCK, CHANNELS, FEATURES, POINTS
+'''
+
+
+def any_of(conditions: Iterable[str]) -> str:
+    """Conditions joined by `or`."""
+    return " or ".join(conditions)
+
+
+def outside(names: Iterable[str], limit: str) -> str:
+    """The condition that one of several offsets is negative or above a limit."""
+    return any_of(f"{name} < 0 or {name} > {limit}" for name in names)
+
+
+def dot(item: str, pixels: int, channels: int) -> str:
+    """The function for weights of type u8 or i16 and one size of block."""
+    name = "bytes" if item == "u8" else "words"
+    decode = "i32(w[{}]) - 128" if item == "u8" else "i32(w[{}])"
+    rows, columns = range(pixels), range(channels)
+    lines = [
+        f"def {name}_{pixels}x{channels}(",
+        "    x: vec[u8],",
+        "    points: vec[i64],",
+        "    pixels: i64,",
+        f"    w: vec[{item}],",
+        "    first: i64,",
+        "    channels: i64,",
+        "    k: i64,",
+        "    acc: vec[i32],",
+        "    start: i64,",
+        "    pixel_step: i64,",
+        "    channel_step: i64,",
+        ") -> None:",
+        f'    """Blocks of {pixels} pixels by {channels} channels."""',
+        "    if len(x) < FEATURES or len(points) < POINTS or len(w) < BLOCK + PATCH or len(acc) < ACCUMULATORS:",
+        '        raise ValueError("buffer too small")',
+        "    if k < 0 or k > PATCH or pixels > POINTS - 8 or pixel_step < 0 or channel_step < 0:",
+        '        raise ValueError("layer too large")',
+        "    if pixel_step > ACCUMULATORS or channel_step > ACCUMULATORS:",
+        '        raise ValueError("layer too large")',
+        "    vectors: i64 = k >> 5",
+        "    i: i64 = 0",
+        "    channel: i64 = 0",
+        "    b0 = first",
+        "    while channel < channels:",
+        *(f"        b{j} = b{j - 1} + k" for j in columns[1:]),
+        f"        if {outside((f'b{j}' for j in columns), 'BLOCK')}:",
+        '            raise ValueError("weights out of range")',
+        "        out = start + channel * channel_step",
+        "        p: i64 = 0",
+        "        while p < pixels:",
+        *(f"            a{i} = points[p + {i}]" for i in rows),
+        f"            if {outside((f'a{i}' for i in rows), 'FEATURES - PATCH')}:",
+        '                raise ValueError("patch out of range")',
+        *(f"            s{i}{j}: i32 = 0" for i in rows for j in columns),
+        "            for i in range(vectors << 5):",
+        *(f"                x{i} = i32(x[a{i} + i])" for i in rows),
+        *(f"                y{j} = {decode.format(f'b{j} + i')}" for j in columns),
+        *(f"                s{i}{j} += x{i} * y{j}" for i in rows for j in columns),
+    ]
+    for i in rows:
+        lines += [
+            *(f"            o{j} = {'out' if j == 0 else f'o{j - 1} + channel_step'}" for j in columns),
+            f"            if {outside((f'o{j}' for j in columns), 'ACCUMULATORS - 1')}:",
+            '                raise ValueError("sums out of range")',
+            *(f"            acc[o{j}] = s{i}{j}" for j in columns),
+            "            out += pixel_step",
+        ]
+    lines += [f"            p += {pixels}", f"        b0 = b{channels - 1} + k", f"        channel += {channels}"]
+    return "\n".join(lines) + "\n"
+
+
+def lanes(k: int) -> str:
+    """The function for patches of k values, weights [channels / 32][k + k / 4][32] with offset rows."""
+    values, groups = range(k), range(k // 4)
+    block = (k + k // 4) * 32
+    lines = [
+        f"def lanes_{k}(",
+        "    x: vec[u8],",
+        "    points: vec[i64],",
+        "    pixels: i64,",
+        "    w: vec[i16],",
+        "    first: i64,",
+        "    channels: i64,",
+        "    acc: vec[i32],",
+        "    start: i64,",
+        "    pixel_step: i64,",
+        ") -> None:",
+        f'    """acc[start + pixel * pixel_step + channel] for patches of {k} codes from 0 to 127."""',
+        "    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:",
+        '        raise ValueError("buffer too small")',
+        "    if channels < 0 or channels > CHANNELS or pixels > POINTS:",
+        '        raise ValueError("layer too large")',
+        "    j: i64 = 0",
+        "    out = start",
+        "    for p in range(pixels):",
+        "        a = points[p]",
+        f"        if a < 0 or a > FEATURES - {k}:",
+        '            raise ValueError("patch out of range")',
+        *(f"        x{i} = i16(x[a + {i}])" for i in values),
+        "        b = first",
+        "        r = out",
+        "        for _ in range(channels >> 5):",
+        f"            if b < 0 or b > BLOCK - {block} or r < 0 or r > ACCUMULATORS - 32:",
+        '                raise ValueError("sums out of range")',
+        "            for j in range(i64(32)):",
+    ]
+    for g in groups:
+        terms = [f"x{4 * g + i} * w[b + {(5 * g + i) * 32} + j]" for i in range(4)]
+        lines.append(f"                t{g} = {' + '.join(terms)} + w[b + {(5 * g + 4) * 32} + j]")
+    lines += [
+        f"                acc[r + j] = {' + '.join(f'i32(t{g})' for g in groups)}",
+        f"            b += {block}",
+        "            r += 32",
+        "        out += pixel_step",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def dot_module() -> str:
+    """The text of source/dot.py."""
+    return "\n\n".join(
+        [DOT_HEAD, dot("u8", 4, 4), dot("u8", 2, 4), dot("i16", 2, 4), dot("u8", 1, 8), dot("i16", 1, 8)]
+    )
+
+
+def lanes_module() -> str:
+    """The text of source/lanes.py."""
+    return "\n\n".join([LANES_HEAD, lanes(16), lanes(32)])
+
+
+MODULES: dict[str, Callable[[], str]] = {"dot.py": dot_module, "lanes.py": lanes_module}
+
+
+def outdated() -> list[str]:
+    """The names of the modules whose files differ from what this script writes."""
+    return [
+        name for name, text in MODULES.items() if not (SOURCE / name).is_file() or (SOURCE / name).read_text() != text()
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the modules, or with --check report those that are not current."""
+    stale = outdated()
+    if arguments == ["--check"]:
+        for name in stale:
+            print(f"fastpath/kernels/source/{name} is not what write_source.py writes", file=sys.stderr)
+        return 1 if stale else 0
+    for name in stale:
+        (SOURCE / name).write_text(MODULES[name]())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
