@@ -34,6 +34,7 @@ from fastpath.calibration.weight_scales import (
     weight_groups,
     weight_scales,
 )
+from fastpath.net import Net
 from spec.errors import CalibrationError
 from spec.graph import Graph, Layer
 
@@ -60,6 +61,18 @@ class Sample(Protocol):
 
     def load(self) -> list[Floats]:
         """One blob for each Input layer, in file order."""
+
+
+def net_activations(net: Net) -> Activations:
+    """The float network `net` as calibration sees it."""
+
+    def run(inputs: Sequence[Floats], names: Sequence[str]) -> list[Floats]:
+        with net.create_extractor() as extractor:
+            for name, blob in zip(net.input_names(), inputs, strict=True):
+                extractor.input(name, blob)
+            return [extractor.extract(name)[1] for name in names]
+
+    return run
 
 
 @dataclass(frozen=True)
@@ -144,7 +157,7 @@ def calibrate(
 ) -> Calibration:
     """Calibrate all layers of `graph`. CalibrationError without samples, or if an activation is NaN or infinite.
 
-    `histograms` asks for histograms also where the method needs none; where they cost no inference they are taken anyway.
+    `histograms` asks for histograms also where the method needs none; where they cost nothing they are taken anyway.
     """
     layers = convolution_layers(graph)
     if not samples:

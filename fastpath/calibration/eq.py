@@ -220,4 +220,4 @@ def _cosines(xx: np.float32, yy: Floats, xy: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         cosines = xy / np.sqrt(xx) / np.sqrt(yy)
     cosines[(yy == 0) | (xx == 0)] = np.nan
-    return cosines
+    return np.asarray(cosines, np.float32)

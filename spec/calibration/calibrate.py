@@ -33,6 +33,7 @@ from spec.calibration.weight_scales import (
 )
 from spec.errors import CalibrationError
 from spec.graph import Graph, Layer
+from spec.net import Net
 from spec.rounding import INT8_MAX
 
 Activations = Callable[[Sequence[Blob], Sequence[str]], list[Blob]]
@@ -51,6 +52,18 @@ class Sample(Protocol):
 
     def load(self) -> list[Blob]:
         """One blob for each Input layer, in file order."""
+
+
+def net_activations(net: Net) -> Activations:
+    """The float network `net` as calibration sees it."""
+
+    def run(inputs: Sequence[Blob], names: Sequence[str]) -> list[Blob]:
+        with net.create_extractor() as extractor:
+            for name, blob in zip(net.input_names(), inputs, strict=True):
+                extractor.input(name, blob)
+            return [extractor.extract(name)[1] for name in names]
+
+    return run
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Under construction."""
+"""The graph optimizer: what ncnnoptimize does, as rules. `pipeline.PASSES` is the rule book."""

