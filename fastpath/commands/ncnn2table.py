@@ -1,0 +1,387 @@
+"""The command ncnn2table: calibrate a float model and write its table of scales."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table as RichTable
+
+import fastpath.calibration.calibrate as fast_calibrate
+import fastpath.calibration.samples as fast_samples
+import spec.calibration.calibrate as spec_calibrate
+import spec.calibration.samples as spec_samples
+from fastpath.calibration.pixels import PIXEL_CHANNELS
+from fastpath.calibration.summary import advice, table_rows
+from fastpath.calibration.weight_scales import CONVOLUTION_TYPES, STATIC_TYPES, Method
+from fastpath.commands.arguments import (
+    format_arrays,
+    is_key_value,
+    parse_integer,
+    parse_integer_arrays,
+    parse_key_values,
+    parse_number_arrays,
+    parse_words,
+)
+from fastpath.commands.command_line import engine_option, report, upstream_option
+from fastpath.net import Net as FastNet
+from spec.errors import AssayError, FormatError, UsageError
+from spec.formats.files import write_files
+from spec.formats.image_list import ListEntry, read_image_list
+from spec.formats.table import format_table
+from spec.formats.weights import read_model
+from spec.graph import Graph, Shape
+from spec.net import Net as SpecNet
+
+USAGE = """\
+Usage: ncnn2table [ncnnparam] [ncnnbin] [list,...] [ncnntable] [(key=value)...]
+       ncnn2table [ncnnparam] [ncnnbin] [ncnntable] [(key=value)...]
+  mean=[104.0,117.0,123.0],...
+  norm=[1.0,1.0,1.0],...
+  shape=[224,224,3],...[w,h,c] or [w,h] **[0,0] will not resize
+  pixel=RGB/BGR/GRAY/RGBA/BGRA,...
+  thread=8
+  method=kl/aciq/eq
+  type=0/1, 0:image,1:npy
+Sample usage:
+  ncnn2table squeezenet.param squeezenet.bin filelist.txt squeezenet.table mean=[104.0,117.0,123.0] \
+norm=[1.0,1.0,1.0] shape=[227,227,3] pixel=BGR method=kl
+  ncnn2table test.param test.bin filelist.txt squeezenet.table shape=[227,227,3] method=kl type=1
+  ncnn2table rnn.param rnn.bin rnn.table method=kl"""
+
+METHODS: tuple[Method, ...] = ("kl", "aciq", "eq")
+
+KEYS = ("mean", "norm", "shape", "pixel", "thread", "method", "type", "engine", "plot")
+"""What can stand before `=`."""
+
+REFUSED = 255
+"""Exit status where the arguments, the model or the lists cannot be used, as the C++ tool has it."""
+
+FAILED = 1
+"""Exit status where calibration fails on the way."""
+
+PROGRESS_STEP = 100
+"""Without a terminal one line of progress is printed for so many samples."""
+
+SUCCESS = "ncnn int8 calibration table create success"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The key=value arguments, parsed."""
+
+    mean: list[list[float]]
+    norm: list[list[float]]
+    shape: list[list[int]]
+    pixel: list[str]
+    thread: int
+    method: str
+    images: bool
+    engine: str
+    plot: str
+
+    def lines(self) -> list[str]:
+        """The settings as the C++ tool echoes them."""
+        return [
+            f"mean = {format_arrays(self.mean)}",
+            f"norm = {format_arrays(self.norm)}",
+            f"shape = {format_arrays(self.shape)}",
+            f"pixel = {','.join(self.pixel)}",
+            f"thread = {self.thread}",
+            f"method = {self.method}",
+            "---------------------------------------",
+        ]
+
+
+@click.command("ncnn2table", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("words", nargs=-1, metavar="PARAM BIN [LISTS] TABLE [KEY=VALUE]...")
+@click.option("--mean", help="Subtracted from each channel, an array for each input: [104,117,123],...")
+@click.option("--norm", help="Multiplied to each channel, an array for each input.")
+@click.option("--shape", help="[w,h] or [w,h,c] for each input; a side of 0 keeps the aspect ratio, [0,0] the size.")
+@click.option("--pixel", help=f"{', '.join(PIXEL_CHANNELS)}: one for each input.")
+@click.option("--thread", help="Accepted for compatibility; the table does not depend on it.")
+@click.option("--method", help="kl (default), aciq or eq.")
+@click.option("--type", "type_", help="0: the lists name pictures (default); 1: they name npy files.")
+@click.option("--plot", help="Write pictures of what was found, and why, to this folder.")
+@click.option("--summary/--no-summary", default=True, help="Print what the scales mean, and what to do about trouble.")
+@engine_option
+@upstream_option
+@click.pass_context
+def command(
+    context: click.Context, /, words: tuple[str, ...], summary: bool, engine: str, upstream: bool, **options: str | None
+) -> int:
+    """Calibrate the float model PARAM BIN and write the TABLE that ncnn2int8 reads.
+
+    LISTS are the names of text files, one for each input and separated by commas; each names one sample a line. Without
+    LISTS only the layers that need no samples get rows. Every option can also be given as KEY=VALUE.
+    """
+    keyed = next((i for i, word in enumerate(words) if i >= 3 and is_key_value(word, KEYS)), len(words))
+    paths, keys = words[: min(keyed, 4)], words[min(keyed, 4) :]
+    if len(paths) < 3:
+        raise click.UsageError("expected PARAM BIN TABLE or PARAM BIN LISTS TABLE", context)
+    given = [f"{key.rstrip('_')}={value}" for key, value in options.items() if value is not None]
+    values = parse_key_values([*keys, *given], KEYS, upstream=upstream, report=report)
+    settings = parse_settings({"engine": engine, **values}, upstream)
+    graph = _refusing(lambda: read_model(paths[0], paths[1]))
+    if len(paths) == 3:
+        return write_static_table(graph, paths[2], settings)
+    return write_calibrated_table(graph, paths[2], paths[3], settings, upstream=upstream, summary=summary)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, or 255 or 1 with a message on stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            result = command.main(args=arguments, prog_name="ncnn2table", standalone_mode=False)
+        except click.UsageError as error:
+            report(f"{USAGE}\n{error.format_message()}")
+            return REFUSED
+        except click.Abort:
+            report("interrupted")
+            return FAILED
+        except UsageError as error:
+            report(str(error))
+            return REFUSED
+        except AssayError as error:
+            report(f"error: {error}")
+            return FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    report(f"warning: {message}")
+
+
+def parse_settings(values: dict[str, str], upstream: bool) -> Settings:
+    """The settings of a run; UsageError for what cannot be read."""
+    pixels = parse_words(values.get("pixel", ""))
+    known = [name for name in pixels if name in PIXEL_CHANNELS]
+    if known != pixels:
+        unknown = next(name for name in pixels if name not in PIXEL_CHANNELS)
+        message = f"unknown pixel type {unknown}, expect {' / '.join(PIXEL_CHANNELS)}"
+        if not upstream or unknown == "RAW":
+            raise UsageError(message)
+        report(message)
+    engine = values["engine"]
+    if engine not in ("fastpath", "spec"):
+        raise UsageError(f"unknown engine {engine}, expect fastpath / spec")
+    return Settings(
+        mean=parse_number_arrays(values.get("mean", "")),
+        norm=parse_number_arrays(values.get("norm", "")),
+        shape=parse_integer_arrays(values.get("shape", "")),
+        pixel=known,
+        thread=parse_integer("thread", values.get("thread", str(os.cpu_count() or 1))),
+        method=values.get("method", "kl"),
+        images=parse_integer("type", values.get("type", "0")) == 0,
+        engine=engine,
+        plot=values.get("plot", ""),
+    )
+
+
+def write_static_table(graph: Graph, path: str, settings: Settings) -> int:
+    """The weight-only form: rows for the layers that need no samples."""
+    if any(layer.type in CONVOLUTION_TYPES for layer in graph):
+        report("warning: calibration dataset not provided, skip activation calibration and generate weight-only table")
+    check_settings(settings)
+    rows = (spec_calibrate if settings.engine == "spec" else fast_calibrate).weight_only(graph).rows()
+    _write(graph, [], path, rows)
+    return 0
+
+
+def write_calibrated_table(
+    graph: Graph, lists: str, path: str, settings: Settings, *, upstream: bool, summary: bool
+) -> int:
+    """The calibration form."""
+    entries = read_lists(lists)
+    check_counts(graph, len(entries), settings)
+    check_settings(settings)
+    check_lists(lists, entries, upstream)
+    if not Path(path).resolve().parent.is_dir():
+        raise UsageError(f"fopen {path} failed: its folder does not exist")
+    inputs = input_settings(graph, settings)
+    method: Method = next(name for name in METHODS if name == settings.method)
+    with shown_progress() as progress:
+        if settings.engine == "spec":
+            outcome: Any = spec_calibrate.calibrate(
+                graph,
+                spec_samples.listed_samples(entries, [_input(spec_samples, **each) for each in inputs]),
+                spec_calibrate.net_activations(SpecNet.from_graph(graph)),
+                method,
+                upstream=upstream,
+                report=report,
+                progress=progress,
+            )
+        else:
+            outcome = fast_calibrate.calibrate(
+                graph,
+                fast_samples.listed_samples(entries, [_input(fast_samples, **each) for each in inputs]),
+                fast_calibrate.net_activations(FastNet.from_graph(graph)),
+                method,
+                upstream=upstream,
+                histograms=bool(settings.plot),
+                report=report,
+                progress=progress,
+            )
+    _write(graph, outcome.layers, path, outcome.rows(), show=lambda: show_summary(outcome.layers, method, summary))
+    if settings.plot:
+        from fastpath.calibration.plots import plot_calibration  # matplotlib takes a second to import
+
+        for picture in plot_calibration(outcome.layers, method, settings.plot):
+            report(f"wrote {picture}")
+    return 0
+
+
+def read_lists(lists: str) -> list[list[ListEntry]]:
+    """The entries of each list, up to the first list that cannot be read, which is reported."""
+    entries = []
+    for name in parse_words(lists):
+        try:
+            entries.append(read_image_list(name))
+        except FormatError as error:
+            report(f"fopen {name} failed ({error.message})")
+            break
+    return entries
+
+
+def check_counts(graph: Graph, lists: int, settings: Settings) -> None:
+    """UsageError unless there is one of everything for each Input layer."""
+    expected = len(graph.input_names())
+    counts = [("lists", lists), ("shapes", len(settings.shape))]
+    if settings.images:
+        counts[1:1] = [("means", len(settings.mean)), ("norms", len(settings.norm))]
+        counts.append(("pixels", len(settings.pixel)))
+    for what, count in counts:
+        if count != expected:
+            raise UsageError(f"expect {expected} {what}, but got {count}")
+
+
+def check_settings(settings: Settings) -> None:
+    """Echo the settings; UsageError for a thread count or a method that does not exist."""
+    if settings.thread < 1:
+        raise UsageError(f"malformed thread {settings.thread}")
+    for line in settings.lines():
+        report(line)
+    if settings.method not in METHODS:
+        raise UsageError(f"not implemented yet !\nunknown method {settings.method}, expect kl / aciq / eq")
+
+
+def check_lists(names: str, entries: Sequence[Sequence[ListEntry]], upstream: bool) -> None:
+    """UsageError for lists that are empty, or not equally long."""
+    first, *others = zip(parse_words(names), entries, strict=True)
+    for name, samples in (first, *others):
+        if not samples:
+            raise UsageError(f"{name}: the list names no samples")
+        if len(samples) < len(first[1]) or (len(samples) > len(first[1]) and not upstream):
+            raise UsageError(f"{name} names {len(samples)} samples, but {first[0]} names {len(first[1])}")
+
+
+def input_settings(graph: Graph, settings: Settings) -> list[dict[str, Any]]:
+    """How the samples of each Input layer are read: the fields of ImageInput or NpyInput. UsageError for bad ones."""
+    readers = graph.consumers()
+    inputs: list[dict[str, Any]] = []
+    for position, name in enumerate(graph.input_names()):
+        shape = settings.shape[position]
+        if settings.images:
+            channels = PIXEL_CHANNELS[settings.pixel[position]]
+            if len(shape) < 2:
+                raise UsageError(f"shape of input {name}: expected [w,h] or [w,h,c], but got {format_arrays([shape])}")
+            for what, values in (("mean", settings.mean[position]), ("norm", settings.norm[position])):
+                if len(values) < channels:
+                    message = f"{settings.pixel[position]} needs {channels} numbers, but got {len(values)}"
+                    raise UsageError(f"{what} of input {name}: {message}")
+            inputs.append(
+                {
+                    "size": (shape[0], shape[1]),
+                    "pixel": settings.pixel[position],
+                    "mean": tuple(settings.mean[position][:channels]),
+                    "norm": tuple(settings.norm[position][:channels]),
+                }
+            )
+        else:
+            if not 1 <= len(shape) <= 4 or any(extent < 1 for extent in shape):
+                raise UsageError(
+                    f"shape of input {name}: expected 1 to 4 positive numbers, but got {format_arrays([shape])}"
+                )
+            inputs.append({"shape": numpy_shape(shape), "integers": any(r.type == "Embed" for r in readers[name])})
+    return inputs
+
+
+def numpy_shape(shape: Sequence[int]) -> Shape:
+    """[w], [w,h], [w,h,c] or [w,h,d,c] in numpy order."""
+    return tuple(reversed(shape))
+
+
+def _input(module: Any, **fields: Any) -> Any:
+    return module.ImageInput(**fields) if "pixel" in fields else module.NpyInput(**fields)
+
+
+def _refusing(read: Callable[[], Graph]) -> Graph:
+    """The model, or UsageError for one that cannot be loaded."""
+    try:
+        return read()
+    except AssayError as error:
+        raise UsageError(f"error: {error}") from error
+
+
+def _write(
+    graph: Graph,
+    layers: Sequence[Any],
+    path: str,
+    rows: Sequence[tuple[str, list[float]]],
+    show: Callable[[], None] = lambda: None,
+) -> None:
+    """Write the table, print how many layers of each kind it is about, and say that it is done."""
+    write_files({path: format_table(rows).encode()})
+    for count in (len(layers), *(sum(layer.type == kind for layer in graph) for kind in STATIC_TYPES)):
+        print(f"param:{count}")
+    show()
+    report(SUCCESS)
+
+
+def show_summary(layers: Sequence[Any], method: Method, everything: bool) -> None:
+    """Print the meaning of the scales where there is a terminal, and advice in any case."""
+    if everything and sys.stderr.isatty() and layers:
+        table = RichTable("layer", "absmax", "threshold", "clipped", "expected SNR", title=f"calibration by {method}")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for row in table_rows(layers):
+            table.add_row(*row)
+        Console(stderr=True).print(table)
+    elif everything and layers:
+        for name, _, _, clipped, snr in table_rows(layers):
+            report(f"{name:<40} : clipped = {clipped:<15}  expected SNR = {snr}")
+    for line in advice(layers, method):
+        report(f"warning: {line}")
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on a terminal; elsewhere a line for every hundredth sample."""
+    if not sys.stderr.isatty():
+        yield _progress_line
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def update(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done + 1)
+
+        yield update
+
+
+def _progress_line(stage: str, done: int, total: int) -> None:
+    if done % PROGRESS_STEP == 0:
+        report(f"{stage} {done * 100.0 / total:.2f}% [ {done} / {total} ]")
