@@ -60,7 +60,11 @@ _QUOTED = re.compile(rb'"([^"]*)"(?!\S)')
 
 
 class _Fault(ValueError):
-    """A fault in one line; the line number is added where it is known."""
+    """A fault in one line. `line` is its number where that is not the line being read."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 # Reading.
@@ -104,7 +108,7 @@ def parse_param(text: bytes | str, file: str = "<memory>", *, allow_custom: bool
                 f"expected {layer_count} layers as the header announces, but the file ends after {len(layers)}"
             )
     except _Fault as fault:
-        raise FormatError(file, f"line {number}", str(fault)) from None
+        raise FormatError(file, f"line {fault.line or number}", str(fault)) from None
     if len(made) < blob_count:
         _warn(file, number, f"the header announces {blob_count} blobs, but there are {len(made)}")
     return Graph(layers, file)
@@ -119,23 +123,27 @@ def _numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _parse_header(lines: Iterator[tuple[int, bytes]]) -> tuple[int, int, int]:
     """Line number of the header's end, layer count and blob count."""
-    words: list[bytes] = []
-    number = 1
+    words: list[tuple[int, bytes]] = []
     while len(words) < 3 and (numbered := next(lines, None)) is not None:
         number, line = numbered
-        words += line.split()
-    if not words or _number_or_none(words[0]) is None:
-        raise _Fault(f"expected the magic number {MAGIC}" + (f", but got {_show(words[0])}" if words else ""))
-    if _number_or_none(words[0]) != MAGIC:
-        raise _Fault(f"expected the magic number {MAGIC}, but got {_show(words[0])}: not a param file, or one too old")
+        words += [(number, word) for word in line.split()]
+    if not words:
+        raise _Fault(f"expected the magic number {MAGIC}, but the file is empty")
+    number, magic = words[0]
+    if _number_or_none(magic) != MAGIC:
+        raise _Fault(f"expected the magic number {MAGIC} of a param file, but got {_show(magic)}", number)
     if len(words) < 3:
-        raise _Fault("expected layer count and blob count after the magic number")
+        raise _Fault("expected layer count and blob count after the magic number", words[-1][0])
     if len(words) > 3:
-        raise _Fault(f"expected a line end after the counts, but got {_show(words[3])}")
-    layer_count = _integer(words[1], "layer count")
-    blob_count = _integer(words[2], "blob count")
+        raise _Fault(f"expected a line end after the counts, but got {_show(words[3][1])}", words[3][0])
+    number = words[2][0]
+    try:
+        layer_count, blob_count = _integer(words[1][1], "layer count"), _integer(words[2][1], "blob count")
+    except _Fault as fault:
+        raise _Fault(str(fault), number) from None
     if layer_count < 1 or blob_count < 1:
-        raise _Fault(f"expected counts of at least 1, but got {layer_count} layers and {blob_count} blobs")
+        message = f"expected counts of at least 1, but got {layer_count} layers and {blob_count} blobs"
+        raise _Fault(message, number)
     return number, layer_count, blob_count
 
 
@@ -430,7 +438,8 @@ def format_param(graph: Graph, *, upstream: bool = False) -> str:
 
 def _format_layer(layer: Layer, upstream: bool) -> str:
     for word in (layer.type, layer.name, *layer.bottoms, *layer.tops):
-        if not word or len(word.split()) != 1 or len(word.encode("utf-8", "surrogateescape")) > MAX_NAME_BYTES:
+        data = word.encode("utf-8", "surrogateescape")
+        if data.split() != [data] or len(data) > MAX_NAME_BYTES:
             raise GraphError(layer.name, f"{word!r} cannot be written as a name")
     counts = f"{len(layer.bottoms)} {len(layer.tops)}"
     values = (_format_value(layer, id, value, upstream) for id, value in _written_params(layer, upstream))

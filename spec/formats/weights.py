@@ -71,9 +71,14 @@ Narrow = Callable[["array[float]"], "array[int]"]
 # Models: both files.
 
 
-def read_model(param_path: str | os.PathLike[str], bin_path: str | os.PathLike[str]) -> Graph:
-    """Read a network and its weights; `bin_path` may be the word `null`. Raises FormatError."""
-    graph = read_param(param_path)
+def read_model(
+    param_path: str | os.PathLike[str], bin_path: str | os.PathLike[str], *, allow_custom: bool = False
+) -> Graph:
+    """Read a network and its weights; `bin_path` may be the word `null`. Raises FormatError.
+
+    Layer types that ncnn does not have need `allow_custom`; they are taken to have no weights.
+    """
+    graph = read_param(param_path, allow_custom=allow_custom)
     read_weights(graph, bin_path)
     return graph
 
