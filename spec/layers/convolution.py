@@ -25,13 +25,8 @@ from spec.layers.static_scales import (
     requantized,
     split,
 )
+from spec.layers.window import SAME_LOWER, SAME_UPPER, same_padding
 from spec.rounding import dot
-
-SAME_UPPER = -233
-"""All four pads have this value: pad so that the output has ceil(n / stride) elements, the odd one after."""
-
-SAME_LOWER = -234
-"""The same, the odd one before."""
 
 Number = TypeVar("Number", int, float)
 
@@ -263,7 +258,7 @@ def padded(
     """The image as channels of rows, with its borders added.
 
     Explicit pads count if any is positive. Else all four may be SAME_UPPER or SAME_LOWER: on each axis the total is
-    extent + ((n - 1) div stride) * stride - n. A stride beyond the kernel's extent makes that negative: nothing is
+    extent + ((n - 1) div stride) * stride - n. A stride beyond the kernel's extent can make that negative: nothing is
     added then, or with `reject_negative` GraphError is raised if the other axis needs a border.
     """
     if len(shape) != 3:
@@ -287,14 +282,17 @@ def borders(layer: Layer, window: Window, h: int, w: int, *, reject_negative: bo
         return (max(pads[0], 0), max(pads[1], 0), max(pads[2], 0), max(pads[3], 0))
     if pads not in ((SAME_UPPER,) * 4, (SAME_LOWER,) * 4):
         return (0, 0, 0, 0)
+    if reject_negative:
+        _reject_negative(layer, window, h, w)
+    vertical = same_padding(h, window.extent_h, window.stride_h, pads[0])
+    return (*vertical, *same_padding(w, window.extent_w, window.stride_w, pads[0]))
+
+
+def _reject_negative(layer: Layer, window: Window, h: int, w: int) -> None:
     total_h = window.extent_h + (h - 1) // window.stride_h * window.stride_h - h
     total_w = window.extent_w + (w - 1) // window.stride_w * window.stride_w - w
-    if reject_negative and min(total_h, total_w) < 0 < max(total_h, total_w):
+    if min(total_h, total_w) < 0 < max(total_h, total_w):
         raise fault(layer, f"has SAME padding of {total_h} rows and {total_w} columns: one of them is negative")
-    total_h, total_w = max(total_h, 0), max(total_w, 0)
-    if pads[0] == SAME_UPPER:
-        return (total_h // 2, total_h - total_h // 2, total_w // 2, total_w - total_w // 2)
-    return (total_h - total_h // 2, total_h // 2, total_w - total_w // 2, total_w // 2)
 
 
 def window_of(layer: Layer, kernel: tuple[int, int] | None = None) -> Window:

@@ -14,6 +14,7 @@ from spec.binary32 import Profile, f32, multiply_add
 from spec.blob import Blob
 from spec.graph import Layer, Shape
 from spec.layers.common import fault, floats, require_weights
+from spec.layers.functions import divide
 from spec.layers.quantize import int8_codes, require_finite
 from spec.rounding import MAX_TERMS
 
@@ -62,8 +63,7 @@ def descale_of(bottom_scale: float, weight_scale: float) -> float:
     """
     if weight_scale == 0.0:
         return 0.0
-    product = f32(bottom_scale * weight_scale)
-    return f32(1.0 / product) if product != 0.0 else math.copysign(math.inf, product)
+    return divide(1.0, f32(bottom_scale * weight_scale))
 
 
 def descaled(sums: Sequence[int], descale: float, bias: float, profile: Profile) -> list[float]:
