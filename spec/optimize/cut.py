@@ -1,6 +1,7 @@
 """Cutting a piece out of a network, by the names of its first and last layer.
 
-The passes run on the whole network; the cut is made afterwards. A named layer that was fused away still marks its place.
+The passes run on the whole network; the cut is made afterwards. A named layer that was fused away still marks its
+place.
 
 Follows: ncnn tools/ncnnoptimize.cpp, tools/modelwriter.h @ a4d2ea1d.
 """
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spec.errors import UsageError
+from spec.formats.param import format_param
 from spec.graph import Graph, Layer, ncnn_extents
 
 
@@ -57,6 +59,12 @@ def cut_graph(graph: Graph, cut: Cut, *, upstream: bool = False) -> Graph:
         missing = dict.fromkeys(blob for layer in piece for blob in layer.bottoms if blob not in made)
         piece.layers[:0] = [_input(graph, blob) for blob in missing]
     return piece
+
+
+def format_cut_as_upstream(graph: Graph, piece: Graph) -> str:
+    """The param text that ncnn's tool writes for a piece of `graph`: its header counts the whole network."""
+    magic, _, lines = format_param(piece, upstream=True).split("\n", 2)
+    return "\n".join((magic, f"{len(graph.layers)} {len(graph.blob_names())}", lines))
 
 
 def _input(graph: Graph, blob: str) -> Layer:

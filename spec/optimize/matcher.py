@@ -1,7 +1,7 @@
 """How a pass finds what it rewrites.
 
 A pass is a value with a name and `run`. `Chain` and `Elimination` are the two forms that nearly all have: a layer and
-the layer that reads it, searched forwards, and a layer that does nothing and the layer that feeds it, searched backwards.
+the layer that reads it, searched forwards, and a layer that does nothing and the one that feeds it, searched backwards.
 
 Every form has the same three parts. `when` is the pass's own condition: where it does not hold, nothing is matched and
 nothing is said. `unless` lists faults: where one holds, ncnn's tool rewrites all the same and changes what the network

@@ -1,8 +1,8 @@
 """How much memory the blobs of a network need.
 
 ncnn's tool runs the network and counts what its allocator gives out, which depends on the processor. This estimate
-runs nothing: blobs are float32, a blob lives from its layer until its last reader has run, a Split shares its bottom, and
-the largest sum of living blobs is the footprint. Weights and workspaces are not counted.
+runs nothing: blobs are float32, a blob lives from its layer until its last reader has run, a Split shares its bottom,
+and the largest sum of living blobs is the footprint. Weights and workspaces are not counted.
 """
 
 from __future__ import annotations

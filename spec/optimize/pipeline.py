@@ -168,15 +168,18 @@ def optimize(
     arithmetic: Arithmetic = SPEC_ARITHMETIC,
     upstream: bool = False,
     report: Callable[[str], None],
-) -> list[Firing]:
+    firings: list[Firing] | None = None,
+) -> Graph:
     """Apply all passes, then write the inferred shapes of all blobs into the layers' hints. The graph changes in place.
 
     `report` gets the log lines of ncnn's tool, and a line for everything that was left alone on purpose. With
-    `upstream` the result is what ncnn's tool writes, faults included. Returns what fired.
+    `upstream` the result is what ncnn's tool writes, faults included. `firings` collects what was applied.
     """
     outputs = graph.output_names()
-    firings = run_passes(graph, arithmetic=arithmetic, upstream=upstream, report=report)
+    fired = run_passes(graph, arithmetic=arithmetic, upstream=upstream, report=report)
+    if firings is not None:
+        firings += fired
     report_shape_inference(graph, upstream=upstream, report=report)
     made = graph.producers()
     report_memory(graph, [blob for blob in outputs if blob in made], report=report)
-    return firings
+    return graph
