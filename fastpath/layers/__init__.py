@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from fastpath.layers import (
+    batch_norm,
+    binary_op,
+    cast,
     concat,
     convolution,
     convolution_depthwise,
+    crop,
+    dequantize,
     embed,
     gemm,
     gru,
@@ -14,17 +19,30 @@ from fastpath.layers import (
     input,
     lstm,
     multi_head_attention,
+    padding,
     permute,
+    pooling,
+    quantize,
+    reduction,
+    relu,
+    requantize,
+    reshape,
     rnn,
     sdpa,
+    slice,
     softmax,
 )
 from fastpath.layers.common import Prepare
 
-_MODULES = (
+MODULES = (
+    batch_norm,
+    binary_op,
+    cast,
     concat,
     convolution,
     convolution_depthwise,
+    crop,
+    dequantize,
     embed,
     gemm,
     gru,
@@ -33,11 +51,20 @@ _MODULES = (
     input,
     lstm,
     multi_head_attention,
+    padding,
     permute,
+    pooling,
+    quantize,
+    reduction,
+    relu,
+    requantize,
+    reshape,
     rnn,
     sdpa,
+    slice,
     softmax,
 )
+"""Every module with layer types, alphabetically."""
 
-PREPARE: dict[str, Prepare] = {name: prepare for module in _MODULES for name, prepare in module.PREPARE.items()}
+PREPARE: dict[str, Prepare] = {name: prepare for module in MODULES for name, prepare in module.PREPARE.items()}
 """What prepares a layer, by layer type."""

@@ -1,0 +1,83 @@
+"""The activations that convolutions, InnerProduct and Requantize carry inside (`activation_type`, `activation_params`).
+
+Follows: ncnn src/layer/fused_activation.h @ a4d2ea1d.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastpath.layers.common import Floats, fault
+from fastpath.layers.functions import ONE, exp, log, sigmoid, tanh
+from spec.graph import Layer
+
+NONE, RELU, LEAKY_RELU, CLIP, SIGMOID, MISH, HARD_SWISH = range(7)
+
+PARAM_COUNTS = {NONE: 0, RELU: 0, LEAKY_RELU: 1, CLIP: 2, SIGMOID: 0, MISH: 0, HARD_SWISH: 2}
+"""How many numbers of `activation_params` each type reads."""
+
+
+class Activation:
+    """A fused activation of one layer, ready to run in place. GraphError for unknown types and missing numbers."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.type = layer.get.integer("activation_type")
+        self.params = np.array(layer.get.numbers("activation_params"), np.float32)
+        if self.type not in PARAM_COUNTS:
+            raise fault(layer, f"has activation_type {self.type}, but only 0 to {HARD_SWISH} exist")
+        if self.type == HARD_SWISH and self.params[:1] == 0:
+            raise fault(layer, "has a hard swish of slope 0")
+        if self.params.size < PARAM_COUNTS[self.type]:
+            raise fault(
+                layer,
+                f"has activation_type {self.type}, which needs {PARAM_COUNTS[self.type]} activation_params, "
+                f"but has {self.params.size}",
+            )
+
+    @property
+    def never_negative(self) -> bool:
+        """Whether no result is below zero."""
+        return self.type in (RELU, SIGMOID)
+
+    def keeps_finite(self, largest: float) -> bool:
+        """Whether finite values of magnitude up to `largest` certainly have finite activations."""
+        used = np.abs(self.params[: PARAM_COUNTS[self.type]]).astype(np.float64)
+        if self.type == HARD_SWISH:
+            return bool(used.min() > 1e-3 and used.max() < 1e3) and largest < 1e30
+        return bool(largest * (1.0 + used.max(initial=0.0)) < 1e30)
+
+    def __call__(self, v: Floats) -> None:
+        """Replace every value of `v` by its activation."""
+        if self.type == RELU:
+            np.fmax(v, np.float32(0), out=v)
+        elif self.type == LEAKY_RELU:
+            leaky_relu(v, self.params[0])
+        elif self.type == CLIP:
+            np.maximum(self.params[0], v, out=v)
+            np.minimum(self.params[1], v, out=v)
+        elif self.type == SIGMOID:
+            np.copyto(v, sigmoid(v))
+        elif self.type == MISH:
+            np.multiply(v, tanh(log(exp(v) + ONE)), out=v)
+        elif self.type == HARD_SWISH:
+            hard_swish(v, self.params[0], self.params[1])
+
+
+def leaky_relu(v: Floats, slope: np.float32) -> None:
+    """V where v > 0, elsewhere v * slope; in place."""
+    if 0 < slope <= 1:
+        np.maximum(v, v * slope, out=v)
+    else:
+        np.multiply(v, slope, out=v, where=~(v > 0))
+
+
+def hard_swish(v: Floats, alpha: np.float32, beta: np.float32) -> None:
+    """0 below -beta / alpha, v from there on by 1 / alpha, between them v * (v * alpha + beta); in place."""
+    lower = -beta / alpha
+    upper = ONE / alpha + lower
+    inside = v * alpha
+    inside += beta
+    inside *= v
+    np.copyto(inside, v, where=v > upper)
+    np.copyto(inside, np.float32(0), where=v < lower)
+    np.copyto(v, inside)

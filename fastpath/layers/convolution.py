@@ -1,0 +1,280 @@
+"""Convolution, and the engine that it shares with ConvolutionDepthWise.
+
+int8 layers equal the spec bit for bit. Float layers sum their products in whatever order BLAS prefers, so their last
+bits differ from the spec's sequential sum.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+
+import numpy as np
+
+from fastpath.layers.activation import Activation
+from fastpath.layers.common import (
+    Array,
+    Floats,
+    Operator,
+    Prepare,
+    Scratch,
+    fault,
+    floats,
+    require_rank,
+    weights,
+)
+from fastpath.layers.epilogue import (
+    Epilogue,
+    descales,
+    read_bias,
+    read_bottom_scale,
+    read_int8_weights,
+    read_scale,
+    read_weight_scales,
+)
+from fastpath.layers.integer_product import FloatMatrix, IntegerMatrix
+from fastpath.layers.patches import Patches
+from fastpath.layers.window import Window, output_size, resolve_pads, window_of
+from fastpath.rounding import finite, quantize_to_floats
+from spec.graph import Layer
+
+INT8_OUTPUT_TERM = 100
+"""An int8_scale_term above this means int8 output."""
+
+TILE_ELEMENTS = 160 * 1024
+"""float32 numbers of one tile, its columns and its sums together: what should stay in the second-level cache."""
+
+SMALLEST_TILE = 128
+"""Pixels that one matrix product covers at least; below this BLAS spends its time on packing weights."""
+
+DEPTHWISE_TILE = 32 * 1024
+"""Sums of one tile of a depthwise layer."""
+
+
+class _Planes(threading.local):
+    """The patches of the last bottom shape, one set a thread."""
+
+    def __init__(self) -> None:
+        self.key: tuple[int, ...] = ()
+        self.patches: Patches | None = None
+
+
+class GroupedConvolution:
+    """A convolution with packed weights: `matrix` of shape (groups, outputs a group, taps * channels a group)."""
+
+    def __init__(
+        self,
+        layer: Layer,
+        window: Window,
+        weight: Array,
+        groups: int,
+        epilogue: Epilogue,
+        bottom_scale: np.float32 | None = None,
+    ) -> None:
+        """`weight` is (num_output, channels a group, kernel_h, kernel_w), int8 with a `bottom_scale`, else float32."""
+        self.layer, self.window, self.groups, self.epilogue = layer, window, groups, epilogue
+        self.bottom_scale = bottom_scale
+        self.num_output, self.group_channels = weight.shape[:2]
+        self.taps = window.kernel[0] * window.kernel[1]
+        by_channel = weight.reshape(groups, self.num_output // groups, self.group_channels, self.taps)
+        packed = by_channel.swapaxes(2, 3).reshape(groups, self.num_output // groups, -1)
+        self.matrix = FloatMatrix(packed) if bottom_scale is None else IntegerMatrix(packed)
+        self.depthwise = self.group_channels == 1 and self.num_output == groups and len(self.parts) == 1
+        self.tap_weights = packed.reshape(self.num_output, -1).astype(np.float32)
+        self.fill = padding_value(layer, int8=bottom_scale is not None)
+        self.planes = _Planes()
+        self.scratch = Scratch()
+
+    @property
+    def parts(self) -> list[tuple[slice, Floats]]:
+        """The parts that an exact integer product needs; one for float weights."""
+        if isinstance(self.matrix, IntegerMatrix):
+            return self.matrix.parts
+        return [(slice(None), self.matrix.weights)]
+
+    def __call__(self, blob: Array) -> Array:
+        """The top blob (num_output, out_h, out_w) of a bottom blob (channels, h, w)."""
+        require_rank(self.layer, blob, 3)
+        channels, h, w = blob.shape
+        if channels != self.groups * self.group_channels:
+            raise fault(
+                self.layer,
+                f"has weights for {self.groups * self.group_channels} channels, but its bottom blob has {channels}",
+            )
+        patches = self.patches(channels, h, w)
+        patches.load(self.codes(blob))
+        dtype = np.float32 if self.epilogue.top_scale is None else np.int8
+        top = np.empty((self.num_output, patches.out_h, patches.out_w), dtype)
+        if self.depthwise:
+            self.run_depthwise(patches, top)
+        else:
+            self.run_tiles(patches, top)
+        return top
+
+    def codes(self, blob: Array) -> Array:
+        """The bottom blob as it enters the sums: int8 codes (as int8, or as whole float32 numbers), or floats."""
+        if self.bottom_scale is None:
+            return floats(self.layer, blob)
+        if blob.dtype == np.int8:
+            return blob
+        floats(self.layer, blob)
+        if not finite(blob):
+            raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
+        scaled = self.scratch.array("codes", blob.shape)
+        quantize_to_floats(blob, self.bottom_scale, scaled)
+        return scaled
+
+    def patches(self, channels: int, h: int, w: int) -> Patches:
+        """The planes for this bottom shape."""
+        if self.planes.key != (h, w) or self.planes.patches is None:
+            pads = resolve_pads(self.layer, self.window, h, w, int8=self.bottom_scale is not None)
+            size = output_size(self.layer, self.window, h, w, pads)
+            self.planes.patches = Patches((channels, h, w), self.window, pads, size, self.fill)
+            self.planes.key = (h, w)
+        return self.planes.patches
+
+    def run_tiles(self, patches: Patches, top: Array) -> None:
+        """Fill the top blob: as many rows at a time as fit the cache, one matrix product each."""
+        depth = self.taps * self.group_channels * self.groups
+        pixels = max(TILE_ELEMENTS // (depth + self.num_output), SMALLEST_TILE)
+        tiles = max(round(patches.out_h * patches.pitch / pixels), 1)
+        step = -(-patches.out_h // tiles)
+        for y in range(0, patches.out_h, step):
+            rows = min(step, patches.out_h - y)
+            count = (rows - 1) * patches.pitch + patches.out_w
+            buffer = self.scratch.array("sums", (self.num_output, rows * patches.pitch))
+            sums = buffer[:, :count]
+            columns = self.columns(patches, y * patches.pitch, count)
+            self.matrix.multiply(columns, buffer.reshape(self.groups, -1, buffer.shape[1])[:, :, :count])
+            self.epilogue(sums)
+            image = buffer.reshape(self.num_output, rows, patches.pitch)
+            np.copyto(top[:, y : y + rows], image[:, :, : patches.out_w], casting="unsafe")
+
+    def columns(self, patches: Patches, start: int, count: int) -> Floats:
+        """What every tap sees of these pixels: (groups, taps * channels a group, count)."""
+        if self.taps == 1:
+            return patches.tap(0, start, count).reshape(self.groups, self.group_channels, count)
+        columns = self.scratch.array("columns", (self.groups, self.taps, self.group_channels, count))
+        for tap in range(self.taps):
+            seen = patches.tap(tap, start, count)
+            np.copyto(columns[:, tap], seen.reshape(self.groups, self.group_channels, count))
+        return columns.reshape(self.groups, -1, count)
+
+    def run_depthwise(self, patches: Patches, top: Array) -> None:
+        """Fill the top blob of a layer with one channel a group: tap by tap, in the spec's order of sums."""
+        count = (patches.out_h - 1) * patches.pitch + patches.out_w
+        plane = patches.out_h * patches.pitch
+        step = max(DEPTHWISE_TILE // plane, 1)
+        starts_with_bias = self.bottom_scale is None and self.epilogue.bias is not None
+        for first in range(0, self.num_output, step):
+            part = slice(first, min(first + step, self.num_output))
+            channels = part.stop - first
+            buffer = self.scratch.array("sums", (channels, plane))
+            product = self.scratch.array("product", (channels, plane))[:, :count]
+            sums = buffer[:, :count]
+            for tap in range(self.taps):
+                seen, weight = patches.tap(tap, 0, count)[part], self.tap_weights[part, tap : tap + 1]
+                if tap == 0:
+                    np.multiply(seen, weight, out=sums)
+                    if starts_with_bias and self.epilogue.bias is not None:
+                        np.add(sums, self.epilogue.bias[part], out=sums)
+                else:
+                    np.multiply(seen, weight, out=product)
+                    np.add(sums, product, out=sums)
+            self.epilogue(sums, part, biased=starts_with_bias)
+            image = buffer.reshape(channels, patches.out_h, patches.pitch)
+            np.copyto(top[part], image[:, :, : patches.out_w], casting="unsafe")
+
+
+def padding_value(layer: Layer, *, int8: bool) -> float:
+    """What the borders hold: `pad_value`, cut to a whole number for int8. GraphError for one that int8 cannot hold."""
+    value = layer.get.number("pad_value")
+    if not int8:
+        return value
+    if not -129 < value < 128:
+        raise fault(layer, f"has pad_value {value}, which is no int8 code")
+    if value != 0:
+        warnings.warn(f"layer {layer.name}: pad_value {value} goes into the int8 image unscaled", stacklevel=2)
+    return float(int(value))
+
+
+def prepare_static(layer: Layer, groups: int, weight_scale_count: int) -> GroupedConvolution:
+    """Pack a convolution whose weights are records of the layer, float or int8 by its `int8_scale_term`."""
+    window = window_of(layer)
+    num_output = layer.get.integer("num_output")
+    weight_count = layer.get.integer("weight_data_size")
+    taps = window.kernel[0] * window.kernel[1]
+    if num_output < 1 or weight_count < 1 or weight_count % (num_output * taps):
+        raise fault(
+            layer,
+            f"has weight_data_size {weight_count}, "
+            f"which is no multiple of num_output * kernel size = {num_output} * {taps}",
+        )
+    shape = (num_output, weight_count // (num_output * taps), *window.kernel)
+    activation, bias = Activation(layer), read_bias(layer)
+    term = layer.get.integer("int8_scale_term")
+    if term == 0:
+        if layer.weight("weight_data").dtype == "int8":
+            raise fault(layer, "has int8 weights, but int8_scale_term 0 says float")
+        weight = weights(layer, "weight_data", weight_count).reshape(shape)
+        return GroupedConvolution(layer, window, weight, groups, Epilogue(layer, activation, bias))
+    weight_scales = read_weight_scales(layer, weight_scale_count)
+    bottom_scale = read_bottom_scale(layer)
+    top_scale = read_scale(layer, "top_blob_int8_scales") if term > INT8_OUTPUT_TERM else None
+    if weight_scale_count == 1:
+        weight_scales = np.repeat(weight_scales, groups)
+    codes = read_int8_weights(layer, weight_scales, weight_count).reshape(shape)
+    per_output = np.repeat(weight_scales, num_output // weight_scales.size)
+    largest_sum = float(np.abs(codes.astype(np.int32)).sum(axis=(1, 2, 3)).max()) * 128
+    epilogue = Epilogue(layer, activation, bias, descales(bottom_scale, per_output), top_scale, largest_sum)
+    return GroupedConvolution(layer, window, codes, groups, epilogue, bottom_scale)
+
+
+def prepare_dynamic(layer: Layer, groups: int) -> Operator:
+    """A float convolution whose weight (num_output, channels, kernel_h, kernel_w), and bias, are bottom blobs."""
+    if layer.get.integer("int8_scale_term") != 0:
+        raise fault(layer, "has dynamic_weight and int8_scale_term, which do not go together")
+    window, activation = window_of(layer, kernel=False), Activation(layer)
+    count = 3 if layer.get.integer("bias_term") else 2
+
+    def operator(bottoms: list[Array]) -> list[Array]:
+        if len(bottoms) != count:
+            raise fault(layer, f"takes {count} bottom blobs, not {len(bottoms)}")
+        weight = floats(layer, bottoms[1])
+        require_rank(layer, weight, 4)
+        bias = floats(layer, bottoms[2]).reshape(-1) if count == 3 else None
+        num_output = weight.shape[0]
+        if num_output % groups or (bias is not None and bias.size != num_output):
+            raise fault(layer, f"cannot use a weight blob of shape {weight.shape}: bias or group do not fit")
+        sized = Window((weight.shape[2], weight.shape[3]), window.dilation, window.stride, window.pads)
+        epilogue = Epilogue(layer, activation, bias)
+        return [GroupedConvolution(layer, sized, weight, groups, epilogue)(bottoms[0])]
+
+    return operator
+
+
+def prepare_convolution(layer: Layer) -> Operator:
+    """Convolution: (C, H, W) to (num_output, out_h, out_w), float32 or int8 in, float32 or (term > 100) int8 out.
+
+    A float layer with a 1 by 1 kernel also takes a vector, which it treats as an InnerProduct layer would.
+    Follows: ncnn src/layer/convolution.cpp @ a4d2ea1d.
+    """
+    if layer.get.integer("dynamic_weight"):
+        return prepare_dynamic(layer, 1)
+    convolution = prepare_static(layer, 1, layer.get.integer("num_output"))
+
+    def operator(bottoms: list[Array]) -> list[Array]:
+        if len(bottoms) != 1:
+            raise fault(layer, f"takes one bottom blob, not {len(bottoms)}")
+        blob = bottoms[0]
+        pointwise = convolution.window.kernel == (1, 1) and convolution.bottom_scale is None
+        if blob.ndim == 1 and pointwise and blob.size == convolution.group_channels:
+            sums = convolution.tap_weights.reshape(convolution.num_output, -1) @ floats(layer, blob)[:, np.newaxis]
+            convolution.epilogue(sums)
+            return [sums.reshape(-1)]
+        return [convolution(blob)]
+
+    return operator
+
+
+PREPARE: dict[str, Prepare] = {"Convolution": prepare_convolution}

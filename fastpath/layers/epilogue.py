@@ -1,0 +1,126 @@
+"""What an int8 or float matrix layer does with its sums: descale, bias, activation, requantize.
+
+Each step is one binary32 operation for every element, in this order, in place. The array stays in cache between the
+steps, because callers hand over one tile at a time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastpath.layers.activation import Activation
+from fastpath.layers.common import Floats, fault, weights
+from fastpath.rounding import finite, quantize, round_in_place
+from spec.graph import Layer
+
+MAX_TERMS = (2**31 - 1) // 2**14
+"""So many products of two int8 codes always fit the int32 accumulator: 131071 times (-128) * (-128)."""
+
+
+class Epilogue:
+    """The steps of one layer. `descale`, `bias` and the rows of the array that is passed in belong to output channels."""
+
+    def __init__(
+        self,
+        layer: Layer,
+        activation: Activation,
+        bias: Floats | None,
+        descale: Floats | None = None,
+        top_scale: np.float32 | None = None,
+        largest_sum: float = np.inf,
+    ) -> None:
+        """`largest_sum` bounds the magnitude of the sums, so that a check for overflow can be left out where it allows."""
+        self.layer = layer
+        self.activation = activation
+        self.bias = None if bias is None else bias.reshape(-1, 1)
+        self.descale = None if descale is None else descale.reshape(-1, 1)
+        self.top_scale = top_scale
+        largest = largest_sum
+        if descale is not None:
+            largest *= float(np.abs(descale).max())
+            if bias is None and descale.min() < np.finfo(np.float32).tiny:
+                self.bias = np.zeros((descale.size, 1), np.float32)
+        if bias is not None:
+            largest += float(np.abs(bias).max())
+        self.must_check = not activation.keeps_finite(largest)
+
+    def __call__(self, sums: Floats, channels: slice = slice(None), *, biased: bool = False) -> None:
+        """Run the steps on `sums` (channels, n). With a top scale, truncation to int8 is left to the caller's copy.
+
+        `biased` says that the bias is part of the sums already. GraphError if a value to be requantized is not finite.
+        """
+        # descale
+        if self.descale is not None:
+            np.multiply(sums, self.descale[channels], out=sums)
+        # bias
+        if self.bias is not None and not biased:
+            np.add(sums, self.bias[channels], out=sums)
+        # activation
+        self.activation(sums)
+        # requantize
+        if self.top_scale is None:
+            return
+        if self.must_check and not np.isfinite(sums).all():
+            raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
+        np.multiply(sums, self.top_scale, out=sums)
+        signed = not (self.activation.never_negative and self.top_scale > 0)
+        round_in_place(sums, np.empty(sums.shape, np.int32) if signed else None)
+
+
+def descales(bottom_scale: np.float32, weight_scales: Floats) -> Floats:
+    """From integer sums to floats, per channel: 1 / (bottom_scale * weight_scale), or 0 where the weight scale is 0."""
+    factors = np.reciprocal(bottom_scale * weight_scales)
+    return np.where(weight_scales == 0, np.float32(0), factors)
+
+
+def read_bias(layer: Layer) -> Floats | None:
+    """The bias record of a layer whose `bias_term` says that it has one."""
+    if layer.get.integer("bias_term") == 0:
+        return None
+    return weights(layer, "bias_data", layer.get.integer("num_output"))
+
+
+def read_scale(layer: Layer, name: str) -> np.float32:
+    """A record of one scale. GraphError unless it is finite."""
+    scale: np.float32 = weights(layer, name, 1)[0]
+    if not np.isfinite(scale):
+        raise fault(layer, f"needs finite numbers in {name}")
+    return scale
+
+
+def read_bottom_scale(layer: Layer) -> np.float32:
+    """The scale of the input. GraphError unless it is finite and not 0."""
+    scale = read_scale(layer, "bottom_blob_int8_scales")
+    if scale == 0:
+        raise fault(layer, "has a bottom scale of 0")
+    return scale
+
+
+def read_weight_scales(layer: Layer, count: int) -> Floats:
+    """The scales of the weights, which may be 0 or infinite. GraphError for NaN."""
+    scales = weights(layer, "weight_data_int8_scales", count)
+    if np.isnan(scales).any():
+        raise fault(layer, "has a weight scale that is not a number")
+    return scales
+
+
+def read_int8_weights(layer: Layer, weight_scales: Floats, count: int) -> NDArray[np.int8]:
+    """The int8 codes of `weight_data`, one row a weight scale; a float record is quantized with these scales.
+
+    GraphError for other numbers of weights than `count`, for so many that int32 sums might overflow, and for float
+    weights that are not finite. An infinite scale gives codes of 0.
+    """
+    record = layer.weight("weight_data")
+    if len(record) != count:
+        raise fault(layer, f"needs {count} numbers in weight_data, but has {len(record)}")
+    terms = count // layer.get.integer("num_output")
+    if terms > MAX_TERMS:
+        raise fault(layer, f"sums {terms} products, but an int32 accumulator is only safe for {MAX_TERMS}")
+    if record.dtype == "int8":
+        return np.array(record.int8(), np.int8).reshape(weight_scales.size, -1)
+    rows = np.array(record.floats(), np.float32).reshape(weight_scales.size, -1)
+    if not finite(rows):
+        raise fault(layer, "cannot quantize: NaN and infinities have no int8 codes")
+    finite_scales = np.where(np.isinf(weight_scales), np.float32(0), weight_scales)
+    return quantize(rows, finite_scales[:, np.newaxis])

@@ -1,0 +1,73 @@
+"""InnerProduct: a fully connected layer.
+
+int8 layers equal the spec bit for bit. Float layers sum their products in whatever order BLAS prefers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastpath.layers.activation import Activation
+from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, floats, only_bottom, weights
+from fastpath.layers.epilogue import (
+    Epilogue,
+    descales,
+    read_bias,
+    read_bottom_scale,
+    read_int8_weights,
+    read_weight_scales,
+)
+from fastpath.layers.integer_product import FloatMatrix, IntegerMatrix
+from fastpath.rounding import finite, quantize_to_floats
+from spec.graph import Layer
+
+
+def prepare_inner_product(layer: Layer) -> Operator:
+    """InnerProduct: a blob of num_input values to (num_output,), or rows of num_input, (h, w), to (h, num_output).
+
+    The output is float32, whatever `int8_scale_term`. Follows: ncnn src/layer/innerproduct.cpp @ a4d2ea1d.
+    """
+    num_output, count = layer.get.integer("num_output"), layer.get.integer("weight_data_size")
+    if num_output < 1 or count < 1 or count % num_output:
+        raise fault(layer, f"has weight_data_size {count}, which is no multiple of num_output {num_output}")
+    num_input = count // num_output
+    activation, bias = Activation(layer), read_bias(layer)
+    matrix: FloatMatrix | IntegerMatrix
+    bottom_scale: np.float32 | None = None
+    if layer.get.integer("int8_scale_term") == 0:
+        if layer.weight("weight_data").dtype == "int8":
+            raise fault(layer, "has int8 weights, but int8_scale_term 0 says float")
+        matrix = FloatMatrix(weights(layer, "weight_data", count).reshape(1, num_output, num_input))
+        epilogue = Epilogue(layer, activation, bias)
+    else:
+        scales = read_weight_scales(layer, num_output)
+        bottom_scale = read_bottom_scale(layer)
+        matrix = IntegerMatrix(read_int8_weights(layer, scales, count).reshape(1, num_output, num_input))
+        epilogue = Epilogue(layer, activation, bias, descales(bottom_scale, scales))
+
+    def codes(blob: Array) -> Floats:
+        if bottom_scale is None:
+            return floats(layer, blob)
+        if blob.dtype == np.int8:
+            return blob.astype(np.float32)
+        if not finite(floats(layer, blob)):
+            raise fault(layer, "cannot quantize: NaN and infinities have no int8 codes")
+        scaled = np.empty(blob.shape, np.float32)
+        quantize_to_floats(blob, bottom_scale, scaled)
+        return scaled
+
+    def operator(bottoms: list[Array]) -> list[Array]:
+        blob = only_bottom(layer, bottoms)
+        by_row = blob.ndim == 2 and blob.shape[1] == num_input
+        if not by_row and blob.size != num_input:
+            raise fault(layer, f"has weights for {num_input} values, but its bottom blob has shape {blob.shape}")
+        columns = np.ascontiguousarray(codes(blob).reshape(-1, num_input)).T
+        sums = np.empty((num_output, columns.shape[1]), np.float32)
+        matrix.multiply(columns[np.newaxis], sums[np.newaxis])
+        epilogue(sums)
+        return [np.ascontiguousarray(sums.T) if by_row else sums.reshape(-1)]
+
+    return operator
+
+
+PREPARE: dict[str, Prepare] = {"InnerProduct": prepare_inner_product}

@@ -1,0 +1,30 @@
+"""Softmax along one axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastpath.layers.common import Array, Operator, Prepare, fault, float_bottom, resolve_axis, running_sum
+from fastpath.layers.functions import exp
+from spec.graph import Layer
+
+
+def prepare_softmax(layer: Layer) -> Operator:
+    """Softmax: exp(x - m) / sum of them in order, with m the maximum along the axis; float32 of 1 to 4 dims.
+
+    Follows: ncnn src/layer/softmax.cpp @ a4d2ea1d.
+    """
+    axis = layer.get.integer("axis")
+    if axis != 0 and layer.get.integer("fixbug0") == 0:
+        raise fault(layer, "has an axis, but lacks 1=1: the file is too old for ncnn to read")
+
+    def operator(bottoms: list[Array]) -> list[Array]:
+        blob = float_bottom(layer, bottoms)
+        where = resolve_axis(layer, axis, blob.ndim)
+        powers = exp(blob - blob.max(axis=where, keepdims=True))
+        return [powers / np.expand_dims(running_sum(powers, where), where)]
+
+    return operator
+
+
+PREPARE: dict[str, Prepare] = {"Softmax": prepare_softmax}
