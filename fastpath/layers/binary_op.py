@@ -26,7 +26,7 @@ def remainder(x: Floats, y: Floats) -> Floats:
 
 def floor_divide(x: Floats, y: Floats) -> Floats:
     """The floor of the binary32 quotient, never -0."""
-    return np.add(np.floor(x / y), np.float32(0))
+    return np.asarray(np.floor(x / y) + np.float32(0))
 
 
 def logaddexp(x: Floats, y: Floats) -> Floats:

@@ -9,7 +9,10 @@ from spec.graph import Layer
 
 
 def prepare_concat(layer: Layer) -> Operator:
-    """Concat: bottoms of one dtype and rank, equal but along the axis. Follows: ncnn src/layer/concat.cpp @ a4d2ea1d."""
+    """Concat: bottoms of one dtype and rank, equal but along the axis.
+
+    Follows: ncnn src/layer/concat.cpp @ a4d2ea1d.
+    """
 
     def operator(bottoms: list[Array]) -> list[Array]:
         if not bottoms:

@@ -19,7 +19,7 @@ MAX_TERMS = (2**31 - 1) // 2**14
 
 
 class Epilogue:
-    """The steps of one layer. `descale`, `bias` and the rows of the array that is passed in belong to output channels."""
+    """The steps of one layer. `descale`, `bias` and the rows of the array that is passed in are output channels."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Epilogue:
         top_scale: np.float32 | None = None,
         largest_sum: float = np.inf,
     ) -> None:
-        """`largest_sum` bounds the magnitude of the sums, so that a check for overflow can be left out where it allows."""
+        """`largest_sum` bounds the magnitude of the sums; where it allows, a check for overflow is left out."""
         self.layer = layer
         self.activation = activation
         self.bias = None if bias is None else bias.reshape(-1, 1)

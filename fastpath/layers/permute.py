@@ -8,10 +8,14 @@ from fastpath.layers.common import Array, Operator, Prepare, fault, only_bottom,
 from spec.graph import Layer
 
 ORDERS = {
-    1: ["w"],
-    2: ["wh", "hw"],
-    3: ["whc", "hwc", "wch", "cwh", "hcw", "chw"],
-    4: ["whdc", "hwdc", "wdhc", "dwhc", "hdwc", "dhwc", "whcd", "hwcd", "wchd", "cwhd", "hcwd", "chwd", "wdch", "dwch", "wcdh", "cwdh", "dcwh", "cdwh", "hdcw", "dhcw", "hcdw", "chdw", "dchw", "cdhw"],
+    1: ("w",),
+    2: ("wh", "hw"),
+    3: ("whc", "hwc", "wch", "cwh", "hcw", "chw"),
+    4: (
+        *("whdc", "hwdc", "wdhc", "dwhc", "hdwc", "dhwc", "whcd", "hwcd"),
+        *("wchd", "cwhd", "hcwd", "chwd", "wdch", "dwch", "wcdh", "cwdh"),
+        *("dcwh", "cdwh", "hdcw", "dhcw", "hcdw", "chdw", "dchw", "cdhw"),
+    ),
 }
 """For each rank, by order_type: the axes of the result, innermost first, named as the bottom blob's."""
 

@@ -138,7 +138,7 @@ def whole(blob: Floats, average: bool) -> Floats:
     """Global pooling: (c, h, w) to (c,)."""
     cells = blob.reshape(blob.shape[0], -1)
     if not average:
-        return np.maximum.reduce(cells, axis=1)
+        return np.asarray(cells.max(axis=1))
     return running_sum(cells) / np.float32(cells.shape[1])
 
 
