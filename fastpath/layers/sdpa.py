@@ -51,8 +51,8 @@ class Sdpa:
         """Query (heads, S, E), key (groups, L, E), value (groups, L, Ev), [mask], [past key, past value]."""
         layer = self.layer
         needed = 3 + self.has_mask
-        if len(bottoms) not in ((needed, needed + 2) if self.has_cache else (needed,)):
-            raise fault(layer, f"needs {needed} bottoms besides its caches, but got {len(bottoms)}")
+        if len(bottoms) != needed + 2 * self.has_cache:
+            raise fault(layer, f"takes {needed + 2 * self.has_cache} bottom blobs, not {len(bottoms)}")
         query, key, value = (float_blob(layer, blob, 3) for blob in bottoms[:3])
         mask = float_blob(layer, bottoms[3], 2, 3) if self.has_mask else None
         past = bottoms[needed:]

@@ -1,0 +1,83 @@
+"""exp and tanh: numpy's results, rounded as the C library's would be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from fastpath.layers.dynamic import DOUBT, exp32, round_half_away, round_results
+from fastpath.layers.recurrent import Function
+
+NEAR_TIES = {
+    np.exp: ["-0x1.c1c4b8p-10", "-0x1.6e1ddp-8", "-0x1.e1dbe2p-8", "-0x1.548c34p-7", "0x1.344e9cp-5", "0x1.cce332p+0"],
+    np.tanh: ["0x1.a83722p-6", "-0x1.a83722p-6", "0x1.dc0accp-2", "0x1.5969ap+2"],
+}
+"""binary32 arguments whose binary64 result lies within `DOUBT` of a tie of binary32: most of those that there are."""
+
+EXACT = {np.exp: math.exp, np.tanh: math.tanh}
+
+
+def rounded(values: list[float]) -> np.ndarray:
+    return np.array(values, np.float64).astype(np.float32)
+
+
+@pytest.mark.parametrize("ufunc", [np.exp, np.tanh])
+def test_rounded_as_the_c_library_rounds(ufunc: np.ufunc) -> None:
+    random = np.random.default_rng(8)
+    values = np.concatenate([random.normal(0, scale, 30_000) for scale in (0.01, 1.0, 12.0)]).astype(np.float32)
+    wide = values.astype(np.float64)
+    expected = rounded([EXACT[ufunc](value) for value in wide.tolist()])
+    np.testing.assert_array_equal(round_results(wide, ufunc(wide), EXACT[ufunc]), expected)
+
+
+@pytest.mark.parametrize("ufunc", [np.exp, np.tanh])
+@pytest.mark.parametrize("ulps", [-4, -1, 0, 1, 4])
+def test_an_error_of_numpy_beside_a_tie_does_not_show(ufunc: np.ufunc, ulps: int) -> None:
+    """With results moved by as much as numpy admits, the binary32 numbers are still those of the C library."""
+    values = np.array([float.fromhex(text) for text in NEAR_TIES[ufunc]])
+    exact = np.array([EXACT[ufunc](value) for value in values.tolist()])
+    moved = exact + ulps * np.spacing(np.abs(exact))
+    np.testing.assert_array_equal(round_results(values, moved, EXACT[ufunc]), rounded(exact.tolist()))
+
+
+@pytest.mark.parametrize("ufunc", [np.exp, np.tanh])
+def test_the_step_function_sees_the_same_ties(ufunc: np.ufunc) -> None:
+    values = np.array([float.fromhex(text) for text in NEAR_TIES[ufunc]], np.float32)
+    for value in values:
+        function = Function(ufunc, EXACT[ufunc], 1)
+        out = np.empty(1, np.float32)
+        function(0, np.array([value]), out)
+        assert function.doubtful(1)
+        function.results[0] *= 1.0 + DOUBT / 2
+        function.careful = True
+        function(0, np.array([value]), out)
+        assert out[0] == np.float32(EXACT[ufunc](float(value)))
+
+
+def test_a_plain_value_is_not_doubted() -> None:
+    function = Function(np.tanh, math.tanh, 3)
+    function(0, np.array([0.0, 0.5, -100.0], np.float32), np.empty(3, np.float32))
+    assert not function.doubtful(1)
+
+
+def test_exp_at_the_ends_of_the_range() -> None:
+    values = np.array([-800.0, -104.0, -103.97, -87.5, 0.0, 88.72, 88.73, 800.0, -np.inf], np.float32)
+    expected = [0.0, 0.0, 2.0**-149, math.exp(-87.5), 1.0, math.exp(float(values[5])), math.inf, math.inf, 0.0]
+    np.testing.assert_array_equal(exp32(values), rounded(expected))
+
+
+def test_halves_go_away_from_zero() -> None:
+    values = np.array([0.49999997, 0.5, -0.5, 1.4999999, 1.5, -2.5, 126.49999, 126.5, 127.0], np.float32)
+    round_half_away(values, np.empty_like(values))
+    np.testing.assert_array_equal(values, np.array([0, 1, -1, 1, 2, -3, 126, 127, 127], np.float32))
+
+
+def test_every_half_and_its_neighbours() -> None:
+    halves = np.arange(-127.5, 128.0, 0.5, dtype=np.float32)
+    values = np.concatenate([halves, np.nextafter(halves, np.float32(-1e9)), np.nextafter(halves, np.float32(1e9))])
+    wide = values.astype(np.float64)
+    expected = np.copysign(np.floor(np.abs(wide) + 0.5), wide)
+    round_half_away(values, np.empty_like(values))
+    np.testing.assert_array_equal(values, expected)
