@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ def fractions(count: int, a: int, b: int, modulus: int, divisor: int) -> Floats:
     return (pattern(count, a, b, modulus) / divisor).astype(np.float32)
 
 
-def put_floats(layer: Layer, name: str, values: Sequence[float] | Floats, *, raw: bool = False) -> None:
+def put_floats(layer: Layer, name: str, values: Sequence[float] | NDArray[Any], *, raw: bool = False) -> None:
     layer.weights[name] = float_weight(name, array("f", values), "raw" if raw else "tagged")
 
 
