@@ -231,7 +231,8 @@ def format_weights(graph: Graph, *, fp16: bool, upstream: bool = False, narrow: 
     """The bytes of a model file. `fp16` stores tagged float records as binary16; raw records are always binary32.
 
     `narrow` converts to binary16 (default: nearest, halves to even); `upstream=True` converts as ncnn's tools do on
-    x86, where the last records of a count that is no multiple of four are truncated, and stores MemoryData raw.
+    x86, where the last records of a count that is no multiple of four are truncated, stores MemoryData raw, and writes
+    as many int8 scales as there are, needed or not.
     Magnitudes below 1e-30 become 0 in binary32 records. A `null` network gets ncnn's pseudo-random weights.
     Raises GraphError if a layer lacks a record or has one of the wrong size.
     """
@@ -240,7 +241,7 @@ def format_weights(graph: Graph, *, fp16: bool, upstream: bool = False, narrow: 
     random = RandomWeights() if graph.null_weights else None
     parts: list[bytes] = []
     for layer in graph:
-        for weight in _records_to_write(layer, graph.file):
+        for weight in _records_to_write(layer, graph.file, upstream):
             assert layer.layer_type is not None
             filled = weight if random is None else random.fill(weight, layer.layer_type)
             is_tagged = filled.kind == "tagged" and not (upstream and layer.type == "MemoryData")
@@ -257,11 +258,12 @@ def format_weights(graph: Graph, *, fp16: bool, upstream: bool = False, narrow: 
     return b"".join(parts)
 
 
-def _records_to_write(layer: Layer, file: str) -> Iterator[Weight]:
+def _records_to_write(layer: Layer, file: str, upstream: bool) -> Iterator[Weight]:
     written = []
     for spec, count in _records(layer, file):
         weight = layer.weight(spec.name)
-        if len(weight) != count:
+        unchecked = upstream and "int8_scale" in spec.name
+        if len(weight) != count and not unchecked:
             raise GraphError(layer.name, f"expected {count} values in {spec.name}, but it holds {len(weight)}")
         written.append(spec.name)
         yield weight
