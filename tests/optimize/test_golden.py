@@ -1,0 +1,175 @@
+"""What the real ncnnoptimize wrote, byte for byte, and where this one refuses on purpose."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from fastpath.commands.ncnnoptimize import main
+from fastpath.optimize import optimize
+from spec.formats.param import format_param, read_param
+from spec.optimize.mac_estimate import mac_count, mac_line
+from tests.shared import SHARED, require_shared
+
+READS_STRICTLY = "files that cannot be read are errors; the real tool goes on and crashes or writes an empty model"
+REPORTS_FAILURE = "a failure to write is an error; the real tool exits with 0"
+
+DEVIATIONS: dict[str, tuple[set[str], str]] = {
+    "args-missing-param": ({"exit", "files", "log"}, READS_STRICTLY),
+    "args-missing-bin": ({"log"}, READS_STRICTLY),
+    "args-short-bin": ({"log"}, READS_STRICTLY),
+    "args-too-few": ({"log"}, "the usage is worded by the command line library"),
+    "args-unwritable": ({"exit", "log"}, REPORTS_FAILURE),
+    "reduction-3-2-old": ({"exit", "files", "log"}, READS_STRICTLY),
+    "mobilenetv2_yolov3": ({"param"}, "the hint of its detections needs the network to be run"),
+}
+"""What differs in which case, and why. A case that is not here must agree in everything."""
+
+
+class Case(NamedTuple):
+    """One recorded run."""
+
+    folder: Path
+    command: dict[str, Any]
+    log: str | None
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+def cases(group: str) -> list[Case]:
+    if SHARED is None:
+        return []
+    found = []
+    for path in sorted((SHARED / "golden" / group).glob("*/case.json")):
+        commands = [entry for entry in json.loads(path.read_text())["commands"] if entry["tool"] == "ncnnoptimize"]
+        log = next((entry["stderr_text"] for entry in commands if "stderr_text" in entry), None)
+        found += [Case(path.parent, entry, entry.get("stderr_text", log)) for entry in commands]
+    return found
+
+
+def case_id(case: Case) -> str:
+    return "-".join([case.name, *case.command["argv"][4:]])
+
+
+def masked(log: str) -> str:
+    """Without what depends on the machine, and without this project's word before errors."""
+    log = re.sub(r"footprint = \S+ KB = \S+ MB", "footprint = * KB = * MB", log)
+    return re.sub(r"^error: ", "", log, flags=re.MULTILINE)
+
+
+def differences(case: Case, folder: Path, log: str, status: int) -> set[str]:
+    """In what a run differs from the record: exit, files, param, bin, log."""
+    command = case.command
+    found = set()
+    if (status != 0) != (command.get("exit", "crash") != 0):
+        found.add("exit")
+    argv = command["argv"]
+    if len(argv) >= 5:
+        for kind, name in zip(("param", "bin"), argv[2:4], strict=True):
+            expected = expected_file(case, name, kind)
+            if (expected is not None) != (folder / name).exists():
+                found.add("files")
+            elif expected is not None and (folder / name).read_bytes() != expected:
+                found.add(kind)
+    if case.log is not None and masked(log) != case.log:
+        found.add("log")
+    return found
+
+
+def expected_file(case: Case, name: str, kind: str) -> bytes | None:
+    """What the real tool wrote; None if it wrote nothing."""
+    command = case.command
+    if name in command.get("outputs", []):
+        return (case.folder / name).read_bytes()
+    if kind == "param" and "param_same_as" in command:
+        return (case.folder / command["param_same_as"]).read_bytes()
+    twins = [twin for twin in command.get("outputs_same_as", []) if twin.endswith(f".{kind}")]
+    return (case.folder / twins[0]).read_bytes() if twins else None
+
+
+@functools.cache
+def listed(name: str) -> frozenset[str]:
+    return frozenset(DEVIATIONS.get(name, (set(), ""))[0])
+
+
+@pytest.mark.parametrize("case", cases("optimize"), ids=case_id)
+@pytest.mark.filterwarnings("ignore")
+def test_every_run_of_the_real_tool(case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = list(case.command["argv"])
+    for place in (0, 1):
+        argv[place] = argv[place] if argv[place] == "null" else str(case.folder / argv[place])
+    for place in range(2, min(4, len(argv))):
+        argv[place] = str(tmp_path / argv[place])
+    status = main(["--upstream", "--", *argv])
+    log = capsys.readouterr().err.replace(f"{case.folder}/", "").replace(f"{tmp_path}/", "")
+    assert differences(case, tmp_path, log, status) == listed(case.name)
+
+
+@pytest.mark.parametrize("case", cases("models"), ids=case_id)
+def test_the_benchmark_networks(case: Case) -> None:
+    """Parameters, shapes and logs; their weights are not shipped, and no pass reads them."""
+    graph = read_param(case.folder / case.command["argv"][0])
+    lines: list[str] = []
+    optimize(graph, upstream=True, report=lines.append)
+    count = mac_count(graph, graph.blob_shapes())
+    lines += [mac_line(count)] if count else []
+    log = masked("".join(f"{line}\n" for line in lines))
+    found = set()
+    if format_param(graph, upstream=True) != (case.folder / "opt0.param").read_text():
+        found.add("param")
+    if hashlib.sha256(log.encode()).hexdigest() != case.command["stderr_sha256"]:
+        found.add("log")
+    assert found == listed(case.name)
+
+
+@pytest.mark.parametrize("case", cases("models"), ids=case_id)
+def test_shapes_come_out_of_nothing(case: Case) -> None:
+    """Without the hints that the networks carry, the same hints are inferred, but for data-dependent detections."""
+    graph = read_param(case.folder / case.command["argv"][0])
+    expected = read_param(case.folder / "opt0.param").blob_shapes()
+    for layer in graph:
+        layer.hints = []
+    optimize(graph)
+    inferred = graph.blob_shapes()
+    detections = {top for layer in graph if layer.type.endswith("DetectionOutput") for top in layer.tops}
+    assert inferred == {blob: shape for blob, shape in expected.items() if blob not in detections}
+
+
+def test_every_listed_deviation_has_a_case() -> None:
+    require_shared("golden", "optimize")
+    names = {case.name for group in ("optimize", "models") for case in cases(group)}
+    assert set(DEVIATIONS) <= names
+
+
+def models() -> list[dict[str, Any]]:
+    if SHARED is None:
+        return []
+    entries: list[dict[str, Any]] = json.loads((SHARED / "models" / "MANIFEST.json").read_text())["models"]
+    return [entry for entry in entries if any("ncnnoptimize" in run["cmd"] for run in entry.get("commands", []))]
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model["name"])
+@pytest.mark.parametrize("upstream", [True, False], ids=["upstream", "default"])
+def test_pretrained_models(model: dict[str, Any], upstream: bool, tmp_path: Path) -> None:
+    folder = require_shared("models", model["name"])
+    words = next(run["cmd"].split() for run in model["commands"] if "ncnnoptimize" in run["cmd"])
+    argv = [str(folder / words[1]), str(folder / words[2]), str(tmp_path / "o.param"), str(tmp_path / "o.bin"), words[5]]
+    assert main([*argv, *(["--upstream"] if upstream else [])]) == 0
+    if upstream:
+        assert (tmp_path / "o.param").read_text() == (folder / "opt.param").read_text()
+        not_shipped = model.get("not_shipped", {}).get("opt.bin")
+        digest = not_shipped["sha256"] if not_shipped else hashlib.sha256((folder / "opt.bin").read_bytes()).hexdigest()
+        assert hashlib.sha256((tmp_path / "o.bin").read_bytes()).hexdigest() == digest
+    else:
+        ours, theirs = read_param(tmp_path / "o.param"), read_param(folder / "opt.param")
+        assert [(layer.type, layer.name, layer.hints) for layer in ours] == [
+            (layer.type, layer.name, layer.hints) for layer in theirs
+        ]
