@@ -34,7 +34,7 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(SOURCES) | $(BIN)/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check .
+	$(BIN)/pip install --quiet --disable-pip-version-check '.[wheel]'
 	touch $@
 
 $(VENV)/installed-for-tests: $(SOURCES) | $(BIN)/pip
