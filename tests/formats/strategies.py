@@ -18,7 +18,7 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min
 )
 """Names: any characters that do not separate words."""
 
-STRINGS = st.text(st.characters(codec="ascii", exclude_characters='"\n\r\0', exclude_categories=("Cc",)), max_size=40)
+STRINGS = st.text(st.characters(codec="ascii", exclude_characters='"\n\r\0', exclude_categories=["Cc"]), max_size=40)
 
 FREE_TYPES = sorted(
     layer_type.name
