@@ -33,13 +33,12 @@ def finite(values: Floats) -> bool:
 def round_in_place(values: Floats, signs: NDArray[np.int32] | None) -> None:
     """Prepare scaled values for truncation: afterwards `values.astype(int8)` is half-away rounding.
 
-    `signs` is scratch space of the same shape; None promises that no value is negative.
+    `signs` is scratch space of the same shape; None promises that no value is below 0.
     """
-    np.minimum(values, INT8_MAX, out=values)
+    np.clip(values, -INT8_MAX, INT8_MAX, out=values)
     if signs is None:
         np.add(values, BELOW_HALF, out=values)
         return
-    np.maximum(values, -INT8_MAX, out=values)
     np.bitwise_and(values.view(np.int32), _SIGN_BIT, out=signs)
     np.bitwise_or(signs, _BELOW_HALF_BITS, out=signs)
     np.add(values, signs.view(np.float32), out=values)
@@ -62,14 +61,19 @@ def quantize(values: Floats, scale: Floats | np.float32) -> NDArray[np.int8]:
 
 
 def quantize_to_floats(values: Floats, scale: np.float32, out: Floats) -> None:
-    """The codes of `values * scale` as whole float32 numbers, into `out`, a contiguous array of as many elements."""
+    """The codes of `values * scale` as whole float32 numbers, into `out`, a contiguous array of as many elements.
+
+    ValueError for NaN and infinities.
+    """
     source, target = values.reshape(-1), out.reshape(-1)
-    lowest = source.min(initial=0.0)
-    signs = None if lowest >= 0.0 and scale >= 0.0 else np.empty(min(BLOCK, source.size), np.int32)
+    signs = np.empty(min(BLOCK, source.size), np.int32)
     for start in range(0, source.size, BLOCK):
-        block = target[start : start + BLOCK]
-        np.multiply(source[start : start + BLOCK], scale, out=block)
-        round_in_place(block, None if signs is None else signs[: block.size])
+        values, block = source[start : start + BLOCK], target[start : start + BLOCK]
+        if not finite(values):
+            raise ValueError("NaN and infinities have no int8 codes")
+        never_negative = scale > 0 and values.min() >= 0
+        np.multiply(values, scale, out=block)
+        round_in_place(block, None if never_negative else signs[: block.size])
         np.trunc(block, out=block)
 
 

@@ -101,17 +101,19 @@ def split_at(shape: Shape, axis: int) -> tuple[int, int, int]:
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
+SUMS_SIDE_BY_SIDE = 16
+"""From so many sums on, numpy's reduction along the outer axis is used: it adds row after row."""
+
+
 def running_sum(terms: Floats, axis: int = -1, start: Floats | float = 0.0) -> Floats:
     """`start` plus the terms along an axis, in order, rounded to binary32 after every addition."""
     first = np.asarray(start, np.float32)
     moved = np.moveaxis(terms, axis, 0)
     if moved.shape[0] == 0:
         return np.array(np.broadcast_to(first, moved.shape[1:]), np.float32)
-    if moved[0].size >= moved.shape[0]:
-        total = first + moved[0]
-        for term in np.ascontiguousarray(moved[1:]):
-            total = total + term
-        return np.asarray(total, np.float32)
+    if moved[0].size >= SUMS_SIDE_BY_SIDE and first.ndim == 0:
+        rows = np.ascontiguousarray(moved).reshape(moved.shape[0], -1)
+        return np.asarray(np.add.reduce(rows, axis=0, initial=first[()])).reshape(moved.shape[1:])
     chain = np.concatenate([np.broadcast_to(first, (1, *moved.shape[1:])), moved])
     return np.asarray(np.add.accumulate(chain, axis=0, dtype=np.float32)[-1])
 

@@ -35,7 +35,7 @@ from fastpath.layers.epilogue import (
 from fastpath.layers.integer_product import FloatMatrix, IntegerMatrix
 from fastpath.layers.patches import Patches
 from fastpath.layers.window import Window, output_size, resolve_pads, window_of
-from fastpath.rounding import finite, quantize_to_floats
+from fastpath.rounding import quantize_to_floats
 from spec.graph import Layer
 
 INT8_OUTPUT_TERM = 100
@@ -118,10 +118,11 @@ class GroupedConvolution:
         if blob.dtype == np.int8:
             return blob
         floats(self.layer, blob)
-        if not finite(blob):
-            raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
         scaled = self.scratch.array("codes", blob.shape)
-        quantize_to_floats(blob, self.bottom_scale, scaled)
+        try:
+            quantize_to_floats(blob, self.bottom_scale, scaled)
+        except ValueError as error:
+            raise fault(self.layer, f"cannot quantize: {error}") from None
         return scaled
 
     def patches(self, channels: int, h: int, w: int) -> Patches:

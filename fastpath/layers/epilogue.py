@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastpath.layers.activation import Activation
+from fastpath.layers.activation import RELU, Activation
 from fastpath.layers.common import Floats, fault, weights
-from fastpath.rounding import finite, quantize, round_in_place
+from fastpath.rounding import BELOW_HALF, INT8_MAX, finite, quantize, round_in_place
 from spec.graph import Layer
+
+ZERO = np.float32(0)
 
 MAX_TERMS = (2**31 - 1) // 2**14
 """So many products of two int8 codes always fit the int32 accumulator: 131071 times (-128) * (-128)."""
@@ -44,6 +46,10 @@ class Epilogue:
         if bias is not None:
             largest += float(np.abs(bias).max())
         self.must_check = not activation.keeps_finite(largest)
+        self.rectifies_codes = (
+            top_scale is not None and top_scale > 0 and activation.type == RELU and not self.must_check
+        )
+        """Whether ReLU and the clamp of the codes are one step: scaling by a positive number keeps signs."""
 
     def __call__(self, sums: Floats, channels: slice = slice(None), *, biased: bool = False) -> None:
         """Run the steps on `sums` (channels, n). With a top scale, truncation to int8 is left to the caller's copy.
@@ -57,6 +63,11 @@ class Epilogue:
         if self.bias is not None and not biased:
             np.add(sums, self.bias[channels], out=sums)
         # activation
+        if self.rectifies_codes:
+            np.multiply(sums, self.top_scale, out=sums)
+            np.clip(sums, ZERO, INT8_MAX, out=sums)
+            np.add(sums, BELOW_HALF, out=sums)
+            return
         self.activation(sums)
         # requantize
         if self.top_scale is None:

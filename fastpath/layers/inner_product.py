@@ -18,7 +18,7 @@ from fastpath.layers.epilogue import (
     read_weight_scales,
 )
 from fastpath.layers.integer_product import FloatMatrix, IntegerMatrix
-from fastpath.rounding import finite, quantize_to_floats
+from fastpath.rounding import quantize_to_floats
 from spec.graph import Layer
 
 
@@ -50,10 +50,11 @@ def prepare_inner_product(layer: Layer) -> Operator:
             return floats(layer, blob)
         if blob.dtype == np.int8:
             return blob.astype(np.float32)
-        if not finite(floats(layer, blob)):
-            raise fault(layer, "cannot quantize: NaN and infinities have no int8 codes")
         scaled = np.empty(blob.shape, np.float32)
-        quantize_to_floats(blob, bottom_scale, scaled)
+        try:
+            quantize_to_floats(floats(layer, blob), bottom_scale, scaled)
+        except ValueError as error:
+            raise fault(layer, f"cannot quantize: {error}") from None
         return scaled
 
     def operator(bottoms: list[Array]) -> list[Array]:

@@ -24,6 +24,10 @@ LOWEST = np.float32(np.finfo(np.float32).min)
 """What the borders hold under max pooling."""
 
 
+BLOCK = 32768
+"""Cells that max pooling handles at a time, so that its steps stay in cache."""
+
+
 @dataclass(frozen=True)
 class Axis:
     """One axis of windowed pooling.
@@ -166,7 +170,12 @@ def adaptive(layer: Layer, blob: Floats, out_h: int, out_w: int, average: bool) 
 def windowed(layer: Layer, blob: Floats, vertical: Axis, horizontal: Axis, average: bool) -> Floats:
     """Pooling by sliding windows."""
     if not average:
-        return _largest(_padded(blob, vertical, horizontal, LOWEST), vertical, horizontal)
+        top = np.empty((blob.shape[0], vertical.count, horizontal.count), np.float32)
+        step = max(BLOCK // (vertical.padded * horizontal.padded), 1)
+        for first in range(0, blob.shape[0], step):
+            part = slice(first, first + step)
+            top[part] = _largest(_padded(blob[part], vertical, horizontal, LOWEST), vertical, horizontal)
+        return top
     padded = _padded(blob, vertical, horizontal, np.float32(0))
     if layer.get.integer("avgpool_count_include_pad"):
         return _total(padded, vertical, horizontal) / np.float32(vertical.kernel * horizontal.kernel)
@@ -201,7 +210,7 @@ def _largest(padded: Floats, vertical: Axis, horizontal: Axis) -> Floats:
     down = rows[:, vertical.tap(0)]
     for tap in range(1, vertical.kernel):
         down = np.maximum(rows[:, vertical.tap(tap)], down)
-    return np.ascontiguousarray(down[:, :, horizontal.tap(0)])
+    return down[:, :, horizontal.tap(0)]
 
 
 def _total(padded: Floats, vertical: Axis, horizontal: Axis) -> Floats:
