@@ -21,7 +21,7 @@ COLOURS = {"kl": "#d1495b", "aciq": "#00798c", "eq": "#8d6a9f", "absmax": "#3032
 
 _BARS = 256  # bars of a drawn histogram: 2048 bins are finer than the picture
 _GREY = "#9aa5b1"
-_LAYERS_PER_PICTURE = 40
+_LOGARITHMIC_SPREAD = 10
 
 
 def plot_histogram(
@@ -90,9 +90,6 @@ def plot_overview(layers: Sequence[Found], method: str, path: str | Path) -> Pat
     kept.invert_yaxis()
     kept.set_xlim(left=0)
     kept.set_xlabel("threshold / absmax")
-    kept.legend(
-        loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.9 / (1.0 + 0.32 * len(layers))), ncols=4, frameon=False
-    )
     ratios = [
         expected_snr(found.histogram, found.threshold) if found.histogram is not None else math.nan for found in layers
     ]
@@ -101,6 +98,7 @@ def plot_overview(layers: Sequence[Found], method: str, path: str | Path) -> Pat
         if math.isfinite(value):
             noise.annotate(f"{value:.0f}", (value, row), (3, 0), textcoords="offset points", va="center", fontsize=8)
     noise.set_xlabel("expected SNR of the quantized activations [dB]")
+    figure.legend(*kept.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
     for axes in (kept, noise):
         axes.grid(axis="both", color="#e3e7eb", zorder=0)
         axes.set_axisbelow(True)
@@ -147,7 +145,7 @@ def draw_histogram(axes: Axes, histogram: HistogramLike, thresholds: Mapping[str
     total = int(np.asarray(histogram.counts).sum()) + histogram.zeros
     if total:
         axes.set_title(f"{title}  {total:,} values, {histogram.zeros / total:.1%} of them zero".strip(), fontsize=10)
-    axes.legend(frameon=False, loc="best", fontsize=9)
+    axes.legend(loc="upper right", fontsize=9, framealpha=0.9, edgecolor="none")
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -168,6 +166,7 @@ def draw_divergence(axes: Axes, histogram: HistogramLike) -> None:
         textcoords="offset points",
         ha="right" if best > len(curve) / 2 else "left",
         fontsize=9,
+        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
     )
     axes.set_yscale("log")
     axes.set_xlim(0, None)
@@ -179,14 +178,17 @@ def draw_divergence(axes: Axes, histogram: HistogramLike) -> None:
 
 
 def draw_weight_scales(axes: Axes, scales: Sequence[float]) -> None:
-    """The weight scales by size, on a logarithmic scale."""
+    """The weight scales by size; on a logarithmic scale where they spread far."""
     finite = sorted(scale for scale in scales if math.isfinite(scale) and scale > 0)
     if not finite:
         _say(axes, "all weights are zero")
         return
     axes.plot(range(1, len(finite) + 1), finite, ".-", color=COLOURS["absmax"], markersize=5, linewidth=0.8)
-    axes.set_yscale("log")
     spread = finite[-1] / finite[0]
+    if spread >= _LOGARITHMIC_SPREAD:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
     others = f", {len(scales) - len(finite)} not finite" if len(finite) < len(scales) else ""
     axes.set_title(f"{len(scales)} weight scales{others}: largest / smallest = {spread:.3g}", fontsize=10)
     axes.set_xlabel("weight group, by scale")

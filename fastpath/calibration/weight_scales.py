@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Callable
 from typing import Literal
@@ -88,7 +87,7 @@ def static_rows(graph: Graph) -> list[Row]:
 def static_scales(values: array[float], count: int) -> list[float]:
     """127 / absmax of each of `count` equal groups; 1 for a group of zeros."""
     largest, _ = _absmax(values, count)
-    return [scale if math.isfinite(scale) else 1.0 for scale in _divided(INT8_MAX, largest)]
+    return [1.0 if zero else scale for scale, zero in zip(_divided(INT8_MAX, largest), largest == 0, strict=True)]
 
 
 def _absmax(values: array[float], groups: int) -> tuple[Floats, int]:

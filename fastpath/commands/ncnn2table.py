@@ -130,7 +130,7 @@ def command(
         raise click.UsageError("expected PARAM BIN TABLE or PARAM BIN LISTS TABLE", context)
     given = [f"{key.rstrip('_')}={value}" for key, value in options.items() if value is not None]
     values = parse_key_values([*keys, *given], KEYS, upstream=upstream, report=report)
-    settings = parse_settings({"engine": engine, **values}, upstream)
+    settings = parse_settings({"engine": engine, **values})
     graph = _refusing(lambda: read_model(paths[0], paths[1]))
     if len(paths) == 3:
         return write_static_table(graph, paths[2], settings)
@@ -163,16 +163,16 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     report(f"warning: {message}")
 
 
-def parse_settings(values: dict[str, str], upstream: bool) -> Settings:
-    """The settings of a run; UsageError for what cannot be read."""
-    pixels = parse_words(values.get("pixel", ""))
-    known = [name for name in pixels if name in PIXEL_CHANNELS]
-    if known != pixels:
-        unknown = next(name for name in pixels if name not in PIXEL_CHANNELS)
-        message = f"unknown pixel type {unknown}, expect {' / '.join(PIXEL_CHANNELS)}"
-        if not upstream or unknown == "RAW":
-            raise UsageError(message)
-        report(message)
+def parse_settings(values: dict[str, str]) -> Settings:
+    """The settings of a run; UsageError for what cannot be read. Unknown pixel types are left out, with a message."""
+    pixels = []
+    for name in parse_words(values.get("pixel", "")):
+        if name == "RAW":
+            raise UsageError("pixel RAW is not implemented: the real tool makes empty blobs of it")
+        if name in PIXEL_CHANNELS:
+            pixels.append(name)
+        else:
+            report(f"pixel type {name} is unknown: expected {' / '.join(PIXEL_CHANNELS)}")
     engine = values["engine"]
     if engine not in ("fastpath", "spec"):
         raise UsageError(f"unknown engine {engine}, expect fastpath / spec")
@@ -180,7 +180,7 @@ def parse_settings(values: dict[str, str], upstream: bool) -> Settings:
         mean=parse_number_arrays(values.get("mean", "")),
         norm=parse_number_arrays(values.get("norm", "")),
         shape=parse_integer_arrays(values.get("shape", "")),
-        pixel=known,
+        pixel=pixels,
         thread=parse_integer("thread", values.get("thread", str(os.cpu_count() or 1))),
         method=values.get("method", "kl"),
         images=parse_integer("type", values.get("type", "0")) == 0,
@@ -206,7 +206,7 @@ def write_calibrated_table(
     entries = read_lists(lists)
     check_counts(graph, len(entries), settings)
     check_settings(settings)
-    check_lists(lists, entries, upstream)
+    entries = equal_lists(lists, entries, upstream)
     if not Path(path).resolve().parent.is_dir():
         raise UsageError(f"fopen {path} failed: its folder does not exist")
     inputs = input_settings(graph, settings)
@@ -242,14 +242,14 @@ def write_calibrated_table(
     return 0
 
 
-def read_lists(lists: str) -> list[list[ListEntry]]:
+def read_lists(lists: str) -> list[Sequence[ListEntry]]:
     """The entries of each list, up to the first list that cannot be read, which is reported."""
-    entries = []
+    entries: list[Sequence[ListEntry]] = []
     for name in parse_words(lists):
         try:
             entries.append(read_image_list(name))
-        except FormatError as error:
-            report(f"fopen {name} failed ({error.message})")
+        except FormatError:
+            report(f"fopen {name} failed")
             break
     return entries
 
@@ -276,14 +276,15 @@ def check_settings(settings: Settings) -> None:
         raise UsageError(f"not implemented yet !\nunknown method {settings.method}, expect kl / aciq / eq")
 
 
-def check_lists(names: str, entries: Sequence[Sequence[ListEntry]], upstream: bool) -> None:
-    """UsageError for lists that are empty, or not equally long."""
+def equal_lists(names: str, entries: Sequence[Sequence[ListEntry]], upstream: bool) -> list[Sequence[ListEntry]]:
+    """The lists; UsageError if they are empty, or not equally long. With `upstream` surplus entries are left out."""
     first, *others = zip(parse_words(names), entries, strict=True)
     for name, samples in (first, *others):
         if not samples:
             raise UsageError(f"{name}: the list names no samples")
         if len(samples) < len(first[1]) or (len(samples) > len(first[1]) and not upstream):
             raise UsageError(f"{name} names {len(samples)} samples, but {first[0]} names {len(first[1])}")
+    return [samples[: len(first[1])] for samples in entries]
 
 
 def input_settings(graph: Graph, settings: Settings) -> list[dict[str, Any]]:
