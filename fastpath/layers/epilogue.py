@@ -63,7 +63,7 @@ class Epilogue:
         if self.bias is not None and not biased:
             np.add(sums, self.bias[channels], out=sums)
         # activation
-        if self.rectifies_codes:
+        if self.rectifies_codes and self.top_scale is not None:
             np.multiply(sums, self.top_scale, out=sums)
             np.clip(sums, ZERO, INT8_MAX, out=sums)
             np.add(sums, BELOW_HALF, out=sums)

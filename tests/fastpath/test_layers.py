@@ -1,0 +1,254 @@
+"""The layers without matrices give the same bits as the spec, and refuse what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastpath.layers import PREPARE
+from spec.layers import FORWARD
+from tests.fastpath.compare import assert_agree, layer_of
+from tests.strategies import activations, float_tensors, int8_tensors, scales, shapes
+
+FEW = settings(max_examples=25, deadline=None)
+SOME = settings(max_examples=60, deadline=None)
+MANY = settings(max_examples=150, deadline=None)
+
+AXES = st.integers(-4, 4)
+
+
+def test_every_layer_type_of_the_spec_runs_here() -> None:
+    assert set(FORWARD) <= set(PREPARE)
+
+
+# Pooling and sums.
+
+
+@MANY
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 8), st.integers(1, 8)),
+    st.tuples(*(st.integers(1, 3),) * 4),
+    st.tuples(*(st.integers(0, 2),) * 4),
+    st.tuples(st.integers(0, 1), st.integers(0, 3), st.integers(0, 1)),
+    st.data(),
+)
+def test_windowed_pooling(
+    shape: tuple[int, int, int],
+    window: tuple[int, int, int, int],
+    pads: tuple[int, int, int, int],
+    kind: tuple[int, int, int],
+    data: st.DataObject,
+) -> None:
+    params = dict(zip((1, 11, 2, 12), window)) | dict(zip((3, 13, 14, 15), pads)) | dict(zip((0, 5, 6), kind))
+    assert_agree(layer_of("Pooling", params), [data.draw(float_tensors(shape))])
+    assert_agree(layer_of("Pooling1D", params), [data.draw(float_tensors(shape[1:]))])
+
+
+@SOME
+@given(shapes((2, 3), largest=7), st.integers(0, 1), st.integers(1, 5), st.integers(1, 5), st.data())
+def test_global_and_adaptive_pooling(
+    shape: tuple[int, ...], average: int, out_w: int, out_h: int, data: st.DataObject
+) -> None:
+    type = "Pooling" if len(shape) == 3 else "Pooling1D"
+    bottom = data.draw(float_tensors(shape))
+    assert_agree(layer_of(type, {0: average, 4: 1}), [bottom])
+    assert_agree(layer_of(type, {0: average, 7: 1, 8: out_w, 18: out_h}), [bottom])
+    assert_agree(layer_of(type, {0: average, 7: 1, 8: -233}), [bottom])
+
+
+@pytest.mark.parametrize("channels", [1, 15, 16, 40])
+def test_long_sums_keep_their_order(channels: int) -> None:
+    bottom = np.random.default_rng(channels).standard_normal((channels, 9, 31), np.float32) * np.float32(1e4)
+    assert_agree(layer_of("Pooling", {0: 1, 4: 1}), [bottom])
+    assert_agree(layer_of("Softmax", {0: 1, 1: 1}), [bottom])
+    assert_agree(layer_of("Reduction", {0: 0, 1: 0, 3: [1, 2], 5: 1}), [bottom])
+    assert_agree(layer_of("Reduction", {0: 3}), [bottom])
+
+
+def test_max_pooling_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastpath.layers.pooling.BLOCK", 150)
+    bottom = np.random.default_rng(1).standard_normal((7, 9, 8), np.float32)
+    assert_agree(layer_of("Pooling", {1: 3, 2: 2}), [bottom])
+
+
+@SOME
+@given(shapes(), AXES, st.data())
+def test_softmax(shape: tuple[int, ...], axis: int, data: st.DataObject) -> None:
+    assert_agree(layer_of("Softmax", {0: axis, 1: 1}), [data.draw(float_tensors(shape, 90.0))])
+
+
+@MANY
+@given(
+    shapes(),
+    st.integers(0, 10),
+    st.lists(st.integers(-4, 3), max_size=3, unique=True),
+    st.integers(0, 1),
+    st.integers(0, 1),
+    st.data(),
+)
+def test_reduction(
+    shape: tuple[int, ...], operation: int, axes: list[int], reduce_all: int, keepdims: int, data: st.DataObject
+) -> None:
+    bottom = data.draw(float_tensors(shape, 8.0))
+    params = {0: operation, 1: reduce_all, 2: 1.5, 3: axes, 4: keepdims, 5: 1}
+    assert_agree(layer_of("Reduction", params), [bottom])
+    assert_agree(layer_of("CumulativeSum", {0: axes[0] if axes else 0}), [bottom])
+
+
+# Elementwise.
+
+
+@SOME
+@given(shapes(), st.floats(-2, 2, width=32), st.floats(-2, 2, width=32), st.data())
+def test_straight_functions(shape: tuple[int, ...], a: float, b: float, data: st.DataObject) -> None:
+    bottom = data.draw(float_tensors(shape, 4.0))
+    for type, params in (
+        ("ReLU", {}),
+        ("ReLU", {0: a}),
+        ("Clip", {0: a, 1: b}),
+        ("Threshold", {0: a}),
+        ("AbsVal", {}),
+        ("Shrink", {0: a, 1: abs(b)}),
+        ("Dropout", {0: a}),
+    ):
+        assert_agree(layer_of(type, params), [bottom])
+    for count in (1, shape[0]):
+        slopes = data.draw(float_tensors((count,), 2.0))
+        assert_agree(layer_of("PReLU", {0: count}, {"slope_data": slopes}), [bottom])
+
+
+@FEW
+@given(shapes(), st.data())
+def test_relu_of_int8(shape: tuple[int, ...], data: st.DataObject) -> None:
+    assert_agree(layer_of("ReLU"), [data.draw(int8_tensors(shape))])
+
+
+@SOME
+@given(shapes(), st.data())
+def test_batch_norm_scale_and_bias(shape: tuple[int, ...], data: st.DataObject) -> None:
+    bottom, channels = data.draw(float_tensors(shape)), shape[0]
+    four = {
+        name: data.draw(float_tensors((channels,))) for name in ("slope_data", "mean_data", "var_data", "bias_data")
+    }
+    four["var_data"] = np.abs(four["var_data"])
+    assert_agree(layer_of("BatchNorm", {0: channels, 1: 1e-5}, four), [bottom])
+    assert_agree(layer_of("BatchNorm", {0: channels}, four), [bottom])
+    scale = {"scale_data": four["slope_data"], "bias_data": four["bias_data"]}
+    assert_agree(layer_of("Scale", {0: channels, 1: 1}, scale), [bottom])
+    assert_agree(layer_of("Scale", {0: -233}), [bottom, four["slope_data"]])
+    assert_agree(layer_of("Bias", {0: channels}, {"bias_data": four["bias_data"]}), [bottom])
+
+
+@MANY
+@given(st.integers(-1, 19), shapes(largest=3), shapes(largest=3), st.data())
+def test_binary_op(operation: int, left: tuple[int, ...], right: tuple[int, ...], data: st.DataObject) -> None:
+    fitting = data.draw(st.sampled_from([right, left, left[:1], left[:-1] or left, (1,) * len(left), left[-1:]]))
+    bottoms = [data.draw(float_tensors(left, 6.0)), data.draw(float_tensors(fitting, 6.0))]
+    assert_agree(layer_of("BinaryOp", {0: operation}), bottoms)
+    assert_agree(layer_of("BinaryOp", {0: operation, 1: 1, 2: data.draw(st.floats(-3, 3, width=32))}), bottoms[:1])
+
+
+# Between float and integers.
+
+
+@SOME
+@given(shapes(), st.booleans(), activations(), st.data())
+def test_quantize_dequantize_requantize(
+    shape: tuple[int, ...], single: bool, activation: tuple[int, list[float]], data: st.DataObject
+) -> None:
+    count = 1 if single else shape[0]
+    scale_in, scale_out, bias = (
+        np.array(data.draw(st.lists(scales(), min_size=count, max_size=count)), np.float32) for _ in range(3)
+    )
+    assert_agree(layer_of("Quantize", {0: count}, {"scale_data": scale_in}), [data.draw(float_tensors(shape))])
+    sums = np.array(data.draw(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20)), np.int32)
+    sums = np.resize(sums, shape)
+    assert_agree(layer_of("Dequantize", {0: count}, {"scale_data": scale_in}), [sums])
+    with_bias = {"scale_data": scale_in, "bias_data": bias}
+    assert_agree(layer_of("Dequantize", {0: count, 1: count}, with_bias), [sums])
+    records = {"scale_in_data": 1 / scale_in, "scale_out_data": scale_out, "bias_data": bias}
+    params = {0: count, 1: count, 2: count, 3: activation[0], 4: activation[1]}
+    assert_agree(layer_of("Requantize", params, records), [sums])
+
+
+@pytest.mark.parametrize("pair", [(3, 1), (1, 1), (3, 3), (1, 3), (1, 2), (4, 1)])
+def test_cast(pair: tuple[int, int]) -> None:
+    for bottom in (np.array([1, -2], np.int8), np.array([1.5, -2], np.float32)):
+        assert_agree(layer_of("Cast", {0: pair[0], 1: pair[1]}), [bottom])
+
+
+# Data movement, of int8 as of float32.
+
+
+@SOME
+@given(shapes(), st.booleans(), st.data())
+def test_moving_data(shape: tuple[int, ...], int8: bool, data: st.DataObject) -> None:
+    bottom: Any = data.draw(int8_tensors(shape) if int8 else float_tensors(shape))
+    axis = data.draw(AXES)
+    axes = data.draw(st.lists(AXES, max_size=3, unique=True))
+    assert_agree(layer_of("Permute", {0: data.draw(st.integers(-1, 24))}), [bottom])
+    assert_agree(layer_of("Flip", {0: axes}), [bottom])
+    assert_agree(layer_of("Flatten"), [bottom])
+    assert_agree(layer_of("Squeeze", {3: axes}), [bottom])
+    assert_agree(layer_of("Squeeze", {0: 1, 1: 0, 2: 1, 11: 1}), [bottom])
+    assert_agree(layer_of("ExpandDims", {3: axes}), [bottom])
+    assert_agree(layer_of("Split", tops=2), [bottom])
+    assert_agree(layer_of("Concat", {0: axis}), [bottom, bottom])
+    slices = data.draw(st.lists(st.sampled_from([-233, 1, 2]), min_size=1, max_size=3))
+    assert_agree(layer_of("Slice", {0: slices, 1: axis}, tops=len(slices)), [bottom])
+    cuts = data.draw(st.lists(st.integers(-3, 4), min_size=1, max_size=2))
+    assert_agree(layer_of("Slice", {2: cuts, 1: axis}, tops=len(cuts) + 1), [bottom])
+
+
+@SOME
+@given(shapes(), st.lists(st.sampled_from([-233, -1, 0, 1, 2, 3, 4, 6]), min_size=4, max_size=4), st.data())
+def test_reshape(shape: tuple[int, ...], extents: list[int], data: st.DataObject) -> None:
+    bottom = data.draw(float_tensors(shape))
+    assert_agree(layer_of("Reshape", dict(zip((0, 1, 11, 2), extents))), [bottom])
+    for expression in ("*(0w,0h),0c", "-1,0w", "+(0w,0),max(0h,1),//(*(0c,2),2)", "/(0w,0)", "foo(0w)"):
+        assert_agree(layer_of("Reshape", {6: expression}), [bottom])
+
+
+@MANY
+@given(shapes(), st.booleans(), st.data())
+def test_crop_and_copy_to(shape: tuple[int, ...], int8: bool, data: st.DataObject) -> None:
+    bottom: Any = data.draw(int8_tensors(shape) if int8 else float_tensors(shape))
+    rank = len(shape)
+    starts = data.draw(st.lists(st.integers(-3, 3) | st.just(-233), min_size=1, max_size=rank))
+    ends = data.draw(st.lists(st.integers(-3, 5) | st.just(-233), min_size=len(starts), max_size=len(starts)))
+    axes = data.draw(st.just([]) | st.permutations(range(rank)).map(lambda order: order[: len(starts)]))
+    assert_agree(layer_of("Crop", {9: starts, 10: ends, 11: axes}), [bottom])
+    numbers = st.integers(0, 2)
+    params = {id: data.draw(numbers) for id in (0, 1, 13, 2, 6, 7, 15, 8)}
+    params |= {id: data.draw(st.sampled_from([-233, 1, 2])) for id in (3, 4, 14, 5)}
+    assert_agree(layer_of("Crop", params), [bottom])
+    other = data.draw(shapes(largest=3))
+    patch = np.ones(other, bottom.dtype)
+    offsets = {id: data.draw(numbers) for id in (0, 1, 13, 2)}
+    assert_agree(layer_of("Crop", offsets), [bottom, patch])
+    assert_agree(layer_of("CopyTo", offsets), [bottom, patch])
+    said = np.array(data.draw(st.lists(numbers, min_size=8, max_size=8)), np.int32)
+    assert_agree(layer_of("Crop", {0: -233}), [bottom, said])
+
+
+@SOME
+@given(shapes(largest=4), st.booleans(), st.integers(-1, 3), st.tuples(*(st.integers(0, 2),) * 6), st.data())
+def test_padding(
+    shape: tuple[int, ...], int8: bool, kind: int, borders: tuple[int, ...], data: st.DataObject
+) -> None:
+    bottom: Any = data.draw(int8_tensors(shape) if int8 else float_tensors(shape))
+    params: dict[int, Any] = dict(zip((0, 1, 2, 3, 7, 8), borders)) | {4: kind, 5: data.draw(st.floats(-200, 200, width=32))}
+    assert_agree(layer_of("Padding", params), [bottom])
+    count = shape[0] + (borders[4] + borders[5] if len(shape) == 3 else 0)
+    fills = data.draw(float_tensors((count,), 127.0))
+    assert_agree(layer_of("Padding", params | {6: count}, {"per_channel_pad_data": fills}), [bottom])
+
+
+def test_memory_data_is_a_constant() -> None:
+    values = np.arange(24, dtype=np.float32)
+    for params in ({0: 24}, {0: 6, 1: 4}, {0: 2, 1: 3, 2: 4}, {0: 2, 1: 3, 11: 2, 2: 2}, {0: 5}, {0: 24, 2: 1}):
+        assert_agree(layer_of("MemoryData", params, {"data": values}), [])
