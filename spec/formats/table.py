@@ -118,10 +118,14 @@ def _parse_upstream(lines: Sequence[str], file: str) -> Table:
                 message = f"{file}: line {number}: this blank line ends the table, what follows is ignored"
                 warnings.warn(message, FormatWarning, stacklevel=3)
             break
-        key = re.split(r"[\t\v\f]", words[0])[0][:MAX_KEY_BYTES]
+        key = _cut(re.split(r"[\t\v\f]", words[0])[0])
         rows = table.weight_scales if "_param_" in key else table.bottom_scales
         rows[key] = _scan_all(words[1:])
     return table
+
+
+def _cut(key: str) -> str:
+    return key.encode("utf-8", "surrogateescape")[:MAX_KEY_BYTES].decode("utf-8", "surrogateescape")
 
 
 def _scan_all(words: Iterable[str]) -> list[float]:

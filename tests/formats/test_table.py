@@ -104,6 +104,11 @@ def test_where_ncnns_reader_stops() -> None:
     assert table.bottom_scales == {"a": [1.0]}
 
 
+def test_that_ncnns_reader_cuts_long_keys() -> None:
+    table = parse_table("\u00e9" * 130 + " 1.0\n", upstream=True)
+    assert [len(key.encode("utf-8", "surrogateescape")) for key in table.bottom_scales] == [255]
+
+
 def test_that_tabs_and_comments_mean_nothing_to_ncnns_reader() -> None:
     table = parse_table("a\t1.0\n#b_param_0 2.0\n# c 3.0\n", upstream=True)
     assert table.bottom_scales == {"a": [], "#": [1.0, 3.0]}
