@@ -47,18 +47,24 @@ class Level:
 # version 12. 256-bit vectors win where sums are short, 512-bit vectors where they are long: a plan uses both.
 LEVELS = [
     Level("base", [], 9, 1, frozenset()),
-    Level("avx2", ["-march=x86-64-v3"], 11, 3, frozenset({"avx2", "fma", "bmi2"})),
-    Level("avxvnni", ["-march=x86-64-v3", "-mavxvnni"], 12, 3, frozenset({"avx2", "fma", "bmi2", "avx_vnni"})),
+    Level("avx2", ["-march=x86-64-v3", "-mtune=haswell"], 11, 3, frozenset({"avx2", "fma", "bmi2"})),
+    Level(
+        "avxvnni",
+        ["-march=x86-64-v3", "-mtune=alderlake", "-mtune-ctrl=use_gather", "-mavxvnni"],
+        12,
+        3,
+        frozenset({"avx2", "fma", "bmi2", "avx_vnni"}),
+    ),
     Level(
         "vnni256",
-        ["-march=x86-64-v4", "-mavx512vnni", "-mprefer-vector-width=256"],
+        ["-march=x86-64-v4", "-mtune=icelake-server", "-mavx512vnni", "-mprefer-vector-width=256"],
         12,
         4,
         frozenset({"avx512bw", "avx512vl", "avx512dq", "avx512cd", "avx512_vnni"}),
     ),
     Level(
         "vnni512",
-        ["-march=x86-64-v4", "-mavx512vnni", "-mprefer-vector-width=512"],
+        ["-march=x86-64-v4", "-mtune=icelake-server", "-mavx512vnni", "-mprefer-vector-width=512"],
         12,
         4,
         frozenset({"avx512bw", "avx512vl", "avx512dq", "avx512cd", "avx512_vnni"}),

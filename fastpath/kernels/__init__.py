@@ -1,25 +1,49 @@
 """The compiled kernels, at the level that fits this CPU.
 
-A plan takes its kernels from two levels at once, `narrow` and `wide`: vectors of 256 bits win where sums are short,
+A plan takes its kernels from two levels at once, `narrow()` and `wide()`: vectors of 256 bits win where sums are short,
 vectors of 512 bits where they are long. Elsewhere the two are the same. NCNN_ASSAY_LEVEL names one level to use for
 both; `interpreted` switches the compiled kernels off.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+from functools import cache
+from typing import TYPE_CHECKING
 
 from fastpath.cpu_level import INTERPRETED, NEEDS, runnable
 from spec.errors import UsageError
 
+NARROW_TWIN = {"vnni512": "vnni256"}
+"""For levels of 512-bit vectors, the level of 256-bit vectors that goes with them."""
+
+
+class Kernels:
+    """The modules of one level: those of `fastpath.kernels.source`, compiled or (for tests) interpreted."""
+
+    if TYPE_CHECKING:
+        from fastpath.kernels.source import dense, depthwise, dot, lanes, move, pooling, records, requantize
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        package = f"{__name__}.{'source' if name == INTERPRETED else name}"
+        modules = {
+            module: importlib.import_module(f"{package}.{module}")
+            for module in ("dense", "depthwise", "dot", "lanes", "move", "pooling", "records", "requantize")
+        }
+        self.__dict__.update(modules)
+
+    @property
+    def multiplies_bytes(self) -> bool:
+        """Whether dense weights are bytes here; else they are 16-bit words."""
+        return "vnni" in self.name
+
 
 def _is_built(name: str) -> bool:
     package = f"{__name__}.{name}"
-    return (
-        importlib.util.find_spec(package) is not None
-        and importlib.util.find_spec(f"{package}.group__mypyc") is not None
-    )
+    return importlib.util.find_spec(package) is not None and importlib.util.find_spec(f"{package}.dense") is not None
 
 
 BUILT = tuple(name for name in NEEDS if _is_built(name))
@@ -47,3 +71,20 @@ COMPILED = _LEVEL != INTERPRETED
 def level() -> str:
     """The level in use: one of `fastpath.cpu_level.NEEDS`, or `interpreted`."""
     return _LEVEL
+
+
+@cache
+def kernels(name: str) -> Kernels:
+    """The kernels of one level."""
+    return Kernels(name)
+
+
+def wide() -> Kernels:
+    """The kernels for long sums."""
+    return kernels(_LEVEL)
+
+
+def narrow() -> Kernels:
+    """The kernels for short sums."""
+    twin = NARROW_TWIN.get(_LEVEL, _LEVEL)
+    return kernels(twin if twin in BUILT and "NCNN_ASSAY_LEVEL" not in os.environ else _LEVEL)

@@ -20,7 +20,7 @@ ACCUMULATOR_SLACK: Final = 65536
 POINTS: Final = 16384
 """Offsets of the patches of one tile."""
 
-CHANNELS: Final = 8192
+CHANNELS: Final = 4096
 """Entries of a table with one number per output channel."""
 
 PATCH: Final = 16384
@@ -34,3 +34,6 @@ LAST_PIXEL: Final = FEATURES - CHANNELS
 
 LAST_SUMS: Final = ACCUMULATORS - CHANNELS
 """Where the sums of the last pixel may begin."""
+
+STEPS: Final = 1048576
+"""Entries of a table of steps, 256 to a channel; as many as `CHANNELS` need are allocated more."""

@@ -101,7 +101,7 @@ def convolve(
         pixels = find_patches(bottom, window, weights, scratch, y, count)
         multiply(x, scratch.points, pixels, weights, acc, start, step, 1)
         for r in range(count):
-            requantize.row(acc, start + r * window.out_w * step, step, window.out_w, stairs, top, y + r)
+            requantize.row(scratch, start + r * window.out_w * step, step, window.out_w, stairs, top, y + r)
         y += count
 
 

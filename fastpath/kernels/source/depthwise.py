@@ -29,9 +29,10 @@ def row_3x3(
         raise ValueError("weights out of range")
     c = channels
     j: i64 = 0
+    _p: i64 = 0
     a0 = start
     o = acc_start
-    for _ in range(pixels):
+    for _p in range(pixels):
         a1 = a0 + pixel
         a2 = a1 + pixel
         b0 = a0 + row
@@ -113,7 +114,7 @@ def convolve(
     y: i64 = 0
     for y in range(window.out_h):
         sums(bottom, window, weights, y, scratch.acc, scratch.acc_start)
-        requantize.row(scratch.acc, scratch.acc_start, weights.channels, window.out_w, stairs, top, y)
+        requantize.row(scratch, scratch.acc_start, weights.channels, window.out_w, stairs, top, y)
 
 
 def accumulate(bottom: Feature, window: Window, weights: DepthwiseWeights, scratch: Scratch) -> None:

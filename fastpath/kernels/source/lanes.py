@@ -33,6 +33,8 @@ def lanes_16(
     if channels < 0 or channels > CHANNELS or pixels > POINTS:
         raise ValueError("layer too large")
     j: i64 = 0
+    p: i64 = 0
+    _block: i64 = 0
     out = start
     for p in range(pixels):
         a = points[p]
@@ -56,7 +58,7 @@ def lanes_16(
         x15 = i16(x[a + 15])
         b = first
         r = out
-        for _ in range(channels >> 5):
+        for block in range(channels >> 5):
             if b < 0 or b > BLOCK - 640 or r < 0 or r > ACCUMULATORS - 32:
                 raise ValueError("sums out of range")
             for j in range(i64(32)):
@@ -87,6 +89,8 @@ def lanes_32(
     if channels < 0 or channels > CHANNELS or pixels > POINTS:
         raise ValueError("layer too large")
     j: i64 = 0
+    p: i64 = 0
+    _block: i64 = 0
     out = start
     for p in range(pixels):
         a = points[p]
@@ -126,7 +130,7 @@ def lanes_32(
         x31 = i16(x[a + 31])
         b = first
         r = out
-        for _ in range(channels >> 5):
+        for block in range(channels >> 5):
             if b < 0 or b > BLOCK - 1280 or r < 0 or r > ACCUMULATORS - 32:
                 raise ValueError("sums out of range")
             for j in range(i64(32)):

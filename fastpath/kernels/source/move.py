@@ -65,11 +65,12 @@ def panel(bottom: Feature, window: Window, channels: i64, y: i64, target: vec[u8
     b = at
     j: i64 = 0
     phase: i64 = 0
+    _r: i64 = 0
     for phase in range(dilation):
         x = phase
         while x < columns:
             a = first + x * pixel
-            for _ in range(rows):
+            for _r in range(rows):
                 if a < 0 or a > FEATURES or b < 0 or b > FEATURES:
                     raise ValueError("panel out of range")
                 if vectors == 1:

@@ -23,9 +23,10 @@ def max_3x3(
     if len(x) < FEATURES or len(out) < FEATURES or channels < 0 or channels > CHANNELS:
         raise ValueError("buffer too small")
     j: i64 = 0
+    _p: i64 = 0
     a0 = start
     o = out_start
-    for _ in range(pixels):
+    for _p in range(pixels):
         a1 = a0 + pixel
         a2 = a1 + pixel
         b0 = a0 + row

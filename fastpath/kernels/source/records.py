@@ -93,11 +93,20 @@ class Staircase:
     """What turns sums into codes, for `channels` output channels.
 
     byte = (acc * m + c) >> shift, held between `low` and `high`. With `stepped` the byte is right or one too small, and
-    `steps[channel * 256 + byte]`, the smallest sum whose byte is larger, decides.
+    `steps[first + channel * 256 + byte]`, the smallest sum whose byte is larger, decides.
     """
 
     def __init__(
-        self, m: vec[i64], c: vec[i64], shift: i64, low: i32, high: i32, stepped: bool, steps: vec[i32], channels: i64
+        self,
+        m: vec[i64],
+        c: vec[i64],
+        shift: i64,
+        low: i32,
+        high: i32,
+        stepped: bool,
+        steps: vec[i32],
+        first: i64,
+        channels: i64,
     ) -> None:
         self.m: vec[i64] = m
         self.c: vec[i64] = c
@@ -106,16 +115,20 @@ class Staircase:
         self.high: i32 = high
         self.stepped: bool = stepped
         self.steps: vec[i32] = steps
+        self.first: i64 = first
         self.channels: i64 = channels
 
 
 @final
 class Scratch:
-    """Buffers of one thread of execution: a panel of patches, the sums, and the offsets of the patches of one tile."""
+    """Buffers: a panel of patches, the sums, the offsets of the patches of one tile, the codes of one pixel."""
 
-    def __init__(self, panel: vec[u8], panel_start: i64, acc: vec[i32], acc_start: i64, points: vec[i64]) -> None:
+    def __init__(
+        self, panel: vec[u8], panel_start: i64, acc: vec[i32], acc_start: i64, points: vec[i64], codes: vec[i16]
+    ) -> None:
         self.panel: vec[u8] = panel
         self.panel_start: i64 = panel_start
         self.acc: vec[i32] = acc
         self.acc_start: i64 = acc_start
         self.points: vec[i64] = points
+        self.codes: vec[i16] = codes

@@ -5,10 +5,10 @@ staircase of at most 254 steps. `fastpath.kernels.staircase` finds the integers 
 """
 
 from librt.vecs import vec
-from mypy_extensions import i32, i64, u8
+from mypy_extensions import i16, i32, i64, u8
 
-from fastpath.kernels.source.capacity import ACCUMULATORS, CHANNELS, FEATURES, LAST_PIXEL, LAST_SUMS
-from fastpath.kernels.source.records import Feature, Staircase
+from fastpath.kernels.source.capacity import ACCUMULATORS, CHANNELS, FEATURES, LAST_PIXEL, LAST_SUMS, STEPS
+from fastpath.kernels.source.records import Feature, Scratch, Staircase
 
 
 def linear(
@@ -32,9 +32,10 @@ def linear(
     if channels < 0 or channels > CHANNELS or shift < 0 or shift > 62:
         raise ValueError("layer too large")
     j: i64 = 0
+    _p: i64 = 0
     a = start
     b = out_start
-    for _ in range(pixels):
+    for _p in range(pixels):
         if a < 0 or a > LAST_SUMS or b < 0 or b > LAST_PIXEL:
             raise ValueError("row out of range")
         for j in range(channels):
@@ -60,22 +61,28 @@ def stepped(
     low: i32,
     high: i32,
     steps: vec[i32],
+    first: i64,
+    codes: vec[i16],
     out: vec[u8],
     out_start: i64,
     out_step: i64,
 ) -> None:
-    """The bytes of `pixels` rows of sums, where a table decides between two neighbours."""
+    """The bytes of `pixels` rows of sums, where a table decides between two neighbours.
+
+    They go through `codes`: a byte store might change any table for all the C compiler knows, and it would not gather.
+    """
     if len(acc) < ACCUMULATORS or len(out) < FEATURES or len(m) < CHANNELS or len(c) < CHANNELS:
         raise ValueError("buffer too small")
-    if len(steps) < CHANNELS * 256 or channels < 0 or channels > CHANNELS or shift < 0 or shift > 62:
+    if len(steps) < STEPS + CHANNELS * 256 or len(codes) < CHANNELS or channels < 0 or channels > CHANNELS:
+        raise ValueError("buffer too small")
+    if shift < 0 or shift > 62 or first < 0 or first > STEPS:
         raise ValueError("layer too large")
-    if low < 0 or low > 255 or high < 1 or high > 255:
-        raise ValueError("codes are bytes")
     last = high - 1
     j: i64 = 0
+    _p: i64 = 0
     a = start
     b = out_start
-    for _ in range(pixels):
+    for _p in range(pixels):
         if a < 0 or a > LAST_SUMS or b < 0 or b > LAST_PIXEL:
             raise ValueError("row out of range")
         for j in range(channels):
@@ -85,28 +92,26 @@ def stepped(
                 u = last
             if u < low:
                 u = low
-            if u > 254:
-                u = 254
-            if u < 0:
-                u = 0
-            v = u
-            if total >= steps[j * 256 + i64(u)]:
-                v = u + 1
-            out[b + j] = u8(v)
+            v = u & 255
+            if total >= steps[first + j * 256 + i64(u & 255)]:
+                v += 1
+            codes[j] = i16(v)
+        for j in range(channels):
+            out[b + j] = u8(codes[j])
         a += step
         b += out_step
 
 
-def row(acc: vec[i32], start: i64, step: i64, pixels: i64, stairs: Staircase, top: Feature, y: i64) -> None:
-    """Write output row y of `top` from `pixels` rows of sums."""
+def row(scratch: Scratch, start: i64, step: i64, pixels: i64, stairs: Staircase, top: Feature, y: i64) -> None:
+    """Write output row y of `top` from `pixels` rows of sums, which begin at `start` and lie `step` apart."""
     at = top.start + y * top.row
     if stairs.stepped:
         stepped(
-            acc, start, step, pixels, stairs.channels, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
-            stairs.steps, top.data, at, top.pixel,
+            scratch.acc, start, step, pixels, stairs.channels, stairs.m, stairs.c, stairs.shift, stairs.low,
+            stairs.high, stairs.steps, stairs.first, scratch.codes, top.data, at, top.pixel,
         )  # fmt: skip
     else:
         linear(
-            acc, start, step, pixels, stairs.channels, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
-            top.data, at, top.pixel,
+            scratch.acc, start, step, pixels, stairs.channels, stairs.m, stairs.c, stairs.shift, stairs.low,
+            stairs.high, top.data, at, top.pixel,
         )  # fmt: skip

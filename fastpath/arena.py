@@ -1,0 +1,57 @@
+"""Memory that kernels and numpy share: vecs with an aligned part that numpy can write.
+
+A vec's items begin 24 bytes after its object, so almost never where whole vectors should. `Buffer` finds the first
+place that is a multiple of 64 bytes; it is fixed for the life of the vec.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+from librt.vecs import vec
+from mypy_extensions import i16, i32, i64, u8
+from numpy.typing import NDArray
+
+ALIGNMENT = 64
+
+V = TypeVar("V")
+
+
+class Buffer(Generic[V]):
+    """A vec of zeros with room for `size` items from the aligned place `start` on; `items` is numpy's view of those."""
+
+    def __init__(self, data: V, item: type[np.generic], size: int) -> None:
+        self.data = data
+        everything: NDArray[Any] = np.frombuffer(cast(Any, data), item)
+        address = everything.ctypes.data
+        self.start = -address % ALIGNMENT // everything.itemsize
+        place = address + self.start * everything.itemsize
+        memory = (ctypes.c_char * (size * everything.itemsize)).from_address(place)
+        self.items: NDArray[Any] = np.frombuffer(cast(Any, memory), item)
+
+
+_SPARE = ALIGNMENT
+
+
+def byte_buffer(size: int) -> Buffer[vec[u8]]:
+    """Unsigned bytes."""
+    return Buffer(vec[u8](np.zeros(size + _SPARE, np.uint8)), np.uint8, size)
+
+
+def word_buffer(size: int) -> Buffer[vec[i16]]:
+    """16-bit integers."""
+    return Buffer(vec[i16](np.zeros(size + _SPARE, np.int16)), np.int16, size)
+
+
+def int_buffer(size: int) -> Buffer[vec[i32]]:
+    """32-bit integers."""
+    return Buffer(vec[i32](np.zeros(size + _SPARE, np.int32)), np.int32, size)
+
+
+def long_vec(values: NDArray[Any], size: int) -> vec[i64]:
+    """A vec of 64-bit integers: the values, then zeros up to `size`."""
+    padded = np.zeros(size, np.int64)
+    padded[: values.size] = values.reshape(-1)
+    return vec[i64](padded)

@@ -1,0 +1,151 @@
+"""Weights as the kernels read them."""
+
+from __future__ import annotations
+
+import numpy as np
+from librt.vecs import vec
+from mypy_extensions import i16, u8
+from numpy.typing import NDArray
+
+from fastpath.arena import byte_buffer, long_vec, word_buffer
+from fastpath.kernels import Kernels
+from fastpath.kernels.source.capacity import BLOCK, CHANNELS, PATCH
+from fastpath.kernels.source.records import DepthwiseWeights, Weights
+
+Codes = NDArray[np.int8]
+
+BYTES_4X4, BYTES_2X4, WORDS_2X4, LANES_16, LANES_32 = range(5)
+"""Values of `Weights.form`."""
+
+LANE_LENGTHS = {16: LANES_16, 32: LANES_32}
+"""Lengths of the patches that the lane kernels take."""
+
+LANES = 32
+"""Output channels that a lane kernel computes at a time."""
+
+GROUP = 4
+"""Rows of weights that a dot kernel reads at a time."""
+
+
+def round_up(value: int, unit: int) -> int:
+    """The next multiple of `unit`.
+
+    >>> round_up(33, 32), round_up(32, 32)
+    (64, 32)
+    """
+    return -(-value // unit) * unit
+
+
+def patch_order(weight: Codes) -> Codes:
+    """One row a channel, in the order of a panel, from weights (num_output, channels, kernel_h, kernel_w)."""
+    return np.ascontiguousarray(weight.transpose(0, 3, 2, 1)).reshape(weight.shape[0], -1)
+
+
+def dense_form(kernels: Kernels) -> int:
+    """The form of dot kernel that a level runs best: AVX-512 has registers for 4 by 4 sums, the others for 2 by 4."""
+    if not kernels.multiplies_bytes:
+        return WORDS_2X4
+    return BYTES_2X4 if kernels.name == "avxvnni" else BYTES_4X4
+
+
+def pack_dense(kernels: Kernels, weight: Codes, form: int) -> Weights:
+    """Weights (num_output, channels, kernel_h, kernel_w) for a dot kernel, in blocks of whole groups of rows."""
+    rows = patch_order(weight)
+    k = round_up(rows.shape[1], 32)
+    padded = np.zeros((round_up(rows.shape[0], GROUP), k), np.int16)
+    padded[: rows.shape[0], : rows.shape[1]] = rows
+    block_rows = max(BLOCK // k // GROUP * GROUP, GROUP)
+    byte_blocks: list[vec[u8]] = []
+    word_blocks: list[vec[i16]] = []
+    starts, counts = [], []
+    for first in range(0, padded.shape[0], block_rows):
+        block = padded[first : first + block_rows]
+        if form == WORDS_2X4:
+            words = word_buffer(BLOCK + PATCH)
+            words.items[: block.size] = block.reshape(-1)
+            word_blocks.append(words.data)
+            starts.append(words.start)
+        else:
+            octets = byte_buffer(BLOCK + PATCH)
+            octets.items[: block.size] = (block + 128).reshape(-1)
+            byte_blocks.append(octets.data)
+            starts.append(octets.start)
+        counts.append(block.shape[0])
+    blocks = len(starts)
+    packed: Weights = kernels.records.Weights(
+        form,
+        byte_blocks,
+        word_blocks,
+        long_vec(np.array(starts), blocks),
+        long_vec(np.array(counts), blocks),
+        weight.shape[1],
+        k,
+    )
+    return packed
+
+
+def lane_offsets(rows: Codes) -> NDArray[np.int64]:
+    """For rows (num_output, k) of weights, the offset of every group of four: (num_output, k / 4).
+
+    It moves the range that four products with codes 0 to 127 can span into 16 bits; 0 where the range lies there.
+    """
+    groups = rows.astype(np.int64).reshape(rows.shape[0], -1, 4)
+    lowest = np.minimum(groups, 0).sum(axis=2) * 127
+    highest = np.maximum(groups, 0).sum(axis=2) * 127
+    fits = (lowest >= -32768) & (highest <= 32767)
+    return np.where(fits, 0, -((lowest + highest) // 2))
+
+
+def pack_lanes(kernels: Kernels, weight: Codes) -> tuple[Weights, NDArray[np.int64]]:
+    """Weights (num_output, channels, 1, 1) for a lane kernel, and what each channel's sums are too large by.
+
+    The weights must not hold -128, and `channels` must not exceed the longest of `LANE_LENGTHS`.
+    """
+    rows = patch_order(weight)
+    k = min(length for length in LANE_LENGTHS if length >= rows.shape[1])
+    padded = np.zeros((round_up(rows.shape[0], LANES), k), np.int8)
+    padded[: rows.shape[0], : rows.shape[1]] = rows
+    offsets = lane_offsets(padded)
+    grouped = np.concatenate([padded.reshape(-1, k // 4, 4), offsets[:, :, np.newaxis]], axis=2)
+    lanes = grouped.reshape(-1, LANES, k + k // 4).swapaxes(1, 2).astype(np.int16)
+    words = word_buffer(BLOCK)
+    words.items[: lanes.size] = lanes.reshape(-1)
+    packed: Weights = kernels.records.Weights(
+        LANE_LENGTHS[k],
+        [],
+        [words.data],
+        long_vec(np.array([words.start]), 1),
+        long_vec(np.array([padded.shape[0]]), 1),
+        weight.shape[1],
+        k,
+    )
+    return packed, offsets.sum(axis=1)[: rows.shape[0]]
+
+
+def fits_lanes(weight: Codes) -> bool:
+    """Whether a lane kernel can compute with these weights (num_output, channels, kernel_h, kernel_w)."""
+    num_output, channels, kernel_h, kernel_w = weight.shape
+    room = BLOCK // (max(LANE_LENGTHS) // 4 * 5)
+    return (
+        kernel_h * kernel_w == 1 and channels <= max(LANE_LENGTHS) and num_output <= room and int(weight.min()) > -128
+    )
+
+
+def fits_dense(weight: Codes) -> bool:
+    """Whether the dot kernels can compute with these weights."""
+    num_output, channels, kernel_h, kernel_w = weight.shape
+    return round_up(num_output, LANES) <= CHANNELS and round_up(channels * kernel_h * kernel_w, 32) <= PATCH - 32
+
+
+def pack_depthwise(kernels: Kernels, weight: Codes, zero: int) -> DepthwiseWeights:
+    """Weights (channels, 1, kernel_h, kernel_w) of a depthwise layer whose feature map has this zero point."""
+    taps = weight.reshape(weight.shape[0], -1).T
+    words = word_buffer(BLOCK)
+    words.items[: taps.size] = taps.reshape(-1)
+    packed: DepthwiseWeights = kernels.records.DepthwiseWeights(words.data, words.start, weight.shape[0], zero)
+    return packed
+
+
+def fits_depthwise(weight: Codes) -> bool:
+    """Whether the depthwise kernels can compute with these weights: two products of codes must fit 16 bits."""
+    return weight.shape[0] <= CHANNELS and weight.size <= BLOCK - CHANNELS and int(weight.min()) > -128
