@@ -70,11 +70,13 @@ from spec.layers import (
     crop,
     deconvolution,
     dequantize,
+    detection_output,
     diag,
     eltwise,
     embed,
     fold,
     gemm,
+    grid_sample,
     gru,
     identity,
     inner_product,
@@ -101,6 +103,7 @@ from spec.layers import (
     softmax,
     tile,
     unary_op,
+    yolo_detection_output,
 )
 from spec.layers.common import Check, Forward
 
@@ -115,11 +118,13 @@ MODULES: tuple[ModuleType, ...] = (
     crop,
     deconvolution,
     dequantize,
+    detection_output,
     diag,
     eltwise,
     embed,
     fold,
     gemm,
+    grid_sample,
     gru,
     identity,
     inner_product,
@@ -146,6 +151,7 @@ MODULES: tuple[ModuleType, ...] = (
     softmax,
     tile,
     unary_op,
+    yolo_detection_output,
 )
 """Every module with layer types, alphabetically."""
 

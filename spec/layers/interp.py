@@ -138,7 +138,7 @@ def cubic_tap(coordinate: float, length: int) -> tuple[int, list[float]]:
     (0, [-0.09375, 0.59375, 0.59375, -0.09375])
     """
     index = math.floor(coordinate)
-    c0, c1, c2, c3 = _cubic(f32(coordinate - index))
+    c0, c1, c2, c3 = cubic_weights(f32(coordinate - index))
     if index <= -1:
         index, (c0, c1, c2, c3) = 1, (f32(1.0 - c3), c3, 0.0, 0.0)
     if index == 0:
@@ -150,7 +150,7 @@ def cubic_tap(coordinate: float, length: int) -> tuple[int, list[float]]:
     return index - 1, [c0, c1, c2, c3]
 
 
-def _cubic(rest: float) -> tuple[float, float, float, float]:
+def cubic_weights(rest: float) -> tuple[float, float, float, float]:
     """The weights of the four neighbours, `rest` after the second of them."""
     t = f32(rest + 1.0)
     cube, square = f32(f32(f32(A * t) * t) * t), f32(f32(f32(5.0 * A) * t) * t)
