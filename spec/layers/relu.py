@@ -20,7 +20,10 @@ def relu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     slope = f32(layer.get.number("slope"))
     if blob.dtype == "int8" and slope == 0.0:
         return [int8_blob(blob.shape, [max(code, 0) for code in blob.ints()])]
-    return [float_blob(blob.shape, _leaky(float_bottom(layer, bottoms).floats(), slope))]
+    values = float_bottom(layer, bottoms).floats()
+    if slope == 0.0:
+        return [float_blob(blob.shape, [0.0 if x < 0.0 else x for x in values])]
+    return [float_blob(blob.shape, _leaky(values, slope))]
 
 
 def prelu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
@@ -88,8 +91,6 @@ def shrink(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
 
 
 def _leaky(values: list[float], slope: float) -> list[float]:
-    if slope == 0.0:
-        return [0.0 if x < 0.0 else x for x in values]
     return rounded(x * slope if x < 0.0 else x for x in values)
 
 
