@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +13,7 @@ from fastpath.commands.command_line import engine_option, invoke, report, upstre
 from fastpath.formats import narrowing
 from fastpath.optimize import optimize as fast_optimize
 from fastpath.optimize import widen_weights
-from fastpath.optimize.explain import Explanation
+from spec.errors import UsageError
 from spec.formats.files import write_files
 from spec.formats.param import format_param, read_param
 from spec.formats.weights import format_weights, read_weights
@@ -21,6 +22,9 @@ from spec.optimize.cut import cut_graph, find_cut, format_cut_as_upstream
 from spec.optimize.mac_estimate import mac_count, mac_line
 from spec.optimize.pipeline import optimize as spec_optimize
 from spec.optimize.rewriting import Firing
+
+if TYPE_CHECKING:
+    from fastpath.optimize.explain import Explanation
 
 FP16_FLAGS = (1, 65536)
 """Values of FLAG that store weights as binary16; every other value stores binary32."""
@@ -60,7 +64,7 @@ def command(
         report(f"create_custom_layer {custom}")
     read_weights(graph, inbin)
     cut = find_cut(graph, cutstart, cutend, upstream=upstream, report=report)
-    explanation = Explanation(graph) if explain else None
+    explanation = _explanation(graph) if explain else None
     firings: list[Firing] = []
     if engine == "spec":
         spec_optimize(graph, upstream=upstream, report=report, firings=firings)
@@ -75,6 +79,15 @@ def command(
     if explanation is not None:
         drawing = os.path.splitext(outparam)[0] + ".svg"
         explanation.show(piece, firings, drawing)
+
+
+def _explanation(graph: Graph) -> Explanation:
+    """The drawing library takes longer to load than most networks to optimize: only on demand."""
+    try:
+        from fastpath.optimize.explain import Explanation
+    except ImportError as error:
+        raise UsageError(f"--explain needs the package {error.name}: pip install {error.name}") from error
+    return Explanation(graph)
 
 
 def _write(graph: Graph, piece: Graph, outparam: str, outbin: str, flag: str, engine: str, upstream: bool) -> None:

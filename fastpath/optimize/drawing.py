@@ -15,7 +15,7 @@ ROW_HEIGHT = 0.62
 COLUMN_WIDTH = 1.9
 MARGIN = 0.6
 EDGE = 0.19
-BOX = 0.55
+BOX = 0.5
 SIDE = 0.85
 """Inches."""
 

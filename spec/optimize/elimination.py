@@ -5,6 +5,7 @@ Follows: ncnn tools/ncnnoptimize.cpp @ a4d2ea1d.
 
 from __future__ import annotations
 
+from spec.errors import UnsupportedError
 from spec.graph import Layer
 from spec.optimize.matcher import Elimination, find_fault, hand_over
 from spec.optimize.rewriting import Rewriting
@@ -78,6 +79,8 @@ class Noops:
             if (len(noop.bottoms), len(noop.tops)) != (1, 1) and not net.upstream:
                 net.refused(self.name, (noop,), f"it has {len(noop.bottoms)} bottoms and {len(noop.tops)} tops")
                 continue
+            if any(net.readers(top) for top in noop.tops[1:]):
+                raise UnsupportedError(noop.name, "ncnnoptimize crashes here: it forgets the tops behind the first")
             ELIMINATE_NOOP.run_at(net, position)
 
 
@@ -98,6 +101,8 @@ class Splits:
             split = net.layers[position]
             read = [top for top in split.tops if net.readers(top)]
             above = net.producer(split.bottoms[0])
+            if not read and net.upstream:
+                raise UnsupportedError(split.name, "ncnnoptimize writes a broken file here: nothing reads the Split")
             if len(read) != 1 or above is None or above >= position:
                 continue
             producer = net.layers[above]

@@ -90,7 +90,7 @@ def expected_file(case: Case, name: str, kind: str) -> bytes | None:
     if name in command.get("outputs", []):
         return (case.folder / name).read_bytes()
     if kind == "param" and "param_same_as" in command:
-        return (case.folder / command["param_same_as"]).read_bytes()
+        return (case.folder / str(command["param_same_as"])).read_bytes()
     twins = [twin for twin in command.get("outputs_same_as", []) if twin.endswith(f".{kind}")]
     return (case.folder / twins[0]).read_bytes() if twins else None
 
@@ -161,7 +161,13 @@ def models() -> list[dict[str, Any]]:
 def test_pretrained_models(model: dict[str, Any], upstream: bool, tmp_path: Path) -> None:
     folder = require_shared("models", model["name"])
     words = next(run["cmd"].split() for run in model["commands"] if "ncnnoptimize" in run["cmd"])
-    argv = [str(folder / words[1]), str(folder / words[2]), str(tmp_path / "o.param"), str(tmp_path / "o.bin"), words[5]]
+    argv = [
+        str(folder / words[1]),
+        str(folder / words[2]),
+        str(tmp_path / "o.param"),
+        str(tmp_path / "o.bin"),
+        words[5],
+    ]
     assert main([*argv, *(["--upstream"] if upstream else [])]) == 0
     if upstream:
         assert (tmp_path / "o.param").read_text() == (folder / "opt.param").read_text()
