@@ -69,6 +69,9 @@ REFUSED = 255
 FAILED = 1
 """Exit status where calibration fails on the way."""
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 PROGRESS_STEP = 100
 """Without a terminal one line of progress is printed for so many samples."""
 
@@ -149,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return REFUSED
         except click.Abort:
             report("interrupted")
-            return FAILED
+            return INTERRUPTED
         except UsageError as error:
             report(str(error))
             return REFUSED
