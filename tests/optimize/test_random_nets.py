@@ -61,10 +61,12 @@ class Builder:
         bias = f"5={self.number(0, 1)}"
         if len(self.shape) == 3:
             c, h, w = self.shape
-            kind = self.draw(st.sampled_from(("Convolution", "Convolution", "ConvolutionDepthWise", "Deconvolution")))
-            out = c if kind == "ConvolutionDepthWise" else self.number(1, 5)
-            inputs = 1 if kind == "ConvolutionDepthWise" else c
-            group = f" 7={c}" if kind == "ConvolutionDepthWise" else ""
+            kind = self.draw(st.sampled_from(("Convolution", "Convolution", "Deconvolution")))
+            depthwise = self.number(0, 2) == 0
+            kind += "DepthWise" if depthwise else ""
+            out = c if depthwise else self.number(1, 5)
+            inputs = 1 if depthwise else c
+            group = f" 7={c}" if depthwise else ""
             self.add(kind, f"0={out} 1=3 4=1 6={out * inputs * 9} {bias}{group}{own}")
             self.shape = (out, h, w)
         else:
@@ -170,6 +172,8 @@ def networks(draw: st.DrawFn) -> Graph:
         "flatten": builder.flatten,
     }
     names = draw(st.lists(st.sampled_from((*steps, "weighted", "weighted")), min_size=1, max_size=6))
+    if builder.number(0, 2) == 0:
+        builder.flatten()
     for name in names:
         steps[name]()
     if builder.lines[-1].startswith("Split"):  # the real tool cannot do with a Split that nobody reads
