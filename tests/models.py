@@ -48,7 +48,7 @@ def model_folder(name: str) -> Path:
 
 
 def optimized_files(folder: Path) -> tuple[Path, Path]:
-    """The float model that was quantized: opt.param with opt.bin (or float.bin, where both are the same), or float.*."""
+    """The float model that was quantized: opt.*, where float.bin serves if opt.bin is the same, or float.*."""
     param = folder / "opt.param"
     if not param.exists():
         return folder / "float.param", folder / "float.bin"

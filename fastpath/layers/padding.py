@@ -32,6 +32,15 @@ def prepare_padding(layer: Layer) -> Operator:
         if blob.dtype == np.int32:
             raise fault(layer, "pads float32 and int8, but its bottom blob is int32")
         borders = innermost[: blob.ndim][::-1]
+        if kind == REFLECT:
+            for extent, pair in zip(blob.shape, borders, strict=True):
+                if max(pair) >= extent:
+                    raise fault(layer, f"mirrors {max(pair)} cells of an axis of {extent}, but at most {extent - 1} fit")
+        shape = [before + extent + after for extent, (before, after) in zip(blob.shape, borders, strict=True)]
+        fills = value if per_channel is None or blob.ndim < 3 else per_channel
+        if fills.size not in (1, shape[0]) or (fills is per_channel and fills.size != shape[0]):
+            raise fault(layer, f"has constants for {fills.size} channels, but its result has {shape[0]}")
+        constants = _as(layer, fills, blob.dtype)
         if kind == REPLICATE:
             return [np.pad(blob, borders, mode="edge")]
         if kind == REFLECT:
@@ -41,12 +50,8 @@ def prepare_padding(layer: Layer) -> Operator:
                         layer, f"mirrors {max(pair)} cells of an axis of {extent}, but at most {extent - 1} fit"
                     )
             return [np.pad(blob, borders, mode="reflect")]
-        shape = [before + extent + after for extent, (before, after) in zip(blob.shape, borders, strict=True)]
-        fills = value if per_channel is None or blob.ndim < 3 else per_channel
-        if fills.size not in (1, shape[0]) or (fills is per_channel and fills.size != shape[0]):
-            raise fault(layer, f"has constants for {fills.size} channels, but its result has {shape[0]}")
         padded = np.empty(shape, blob.dtype)
-        padded[:] = _as(layer, fills, blob.dtype).reshape(-1, *(1,) * (blob.ndim - 1))
+        padded[:] = constants.reshape(-1, *(1,) * (blob.ndim - 1))
         padded[tuple(slice(before, before + n) for n, (before, _) in zip(blob.shape, borders, strict=True))] = blob
         return [padded]
 

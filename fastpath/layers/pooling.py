@@ -142,8 +142,13 @@ def whole(blob: Floats, average: bool) -> Floats:
     """Global pooling: (c, h, w) to (c,)."""
     cells = blob.reshape(blob.shape[0], -1)
     if not average:
-        return np.asarray(cells.max(axis=1))
+        return first_largest(cells)
     return running_sum(cells) / np.float32(cells.shape[1])
+
+
+def first_largest(lines: Floats) -> Floats:
+    """The largest value of each line; of zeros with different signs the first."""
+    return np.take_along_axis(lines, lines.argmax(axis=1, keepdims=True), axis=1)[:, 0]
 
 
 def adaptive(layer: Layer, blob: Floats, out_h: int, out_w: int, average: bool) -> Floats:
@@ -163,7 +168,7 @@ def adaptive(layer: Layer, blob: Floats, out_h: int, out_w: int, average: bool) 
                 total = running_sum(region.reshape(channels, -1))
                 top[:, i, j] = total / np.float32(region.shape[1]) / np.float32(region.shape[2])
             else:
-                top[:, i, j] = region.reshape(channels, -1).max(axis=1)
+                top[:, i, j] = first_largest(region.reshape(channels, -1))
     return top
 
 

@@ -77,9 +77,10 @@ def prepare_reduction(layer: Layer) -> Operator:
 
     def operator(bottoms: list[Array]) -> list[Array]:
         blob = float_bottom(layer, bottoms)
-        gone = {resolve_axis(layer, axis, blob.ndim) for axis in axes}
         if reduce_all or blob.ndim == 1:
             gone = set(range(blob.ndim))
+        else:
+            gone = {resolve_axis(layer, axis, blob.ndim) for axis in axes}
         kept = [axis for axis in range(blob.ndim) if axis not in gone]
         terms = operation.term(blob)
         if not kept and blob.ndim > 1:

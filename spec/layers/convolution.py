@@ -21,6 +21,7 @@ from spec.layers.static_scales import (
     descale_of,
     descaled,
     int8_weights,
+    optional_bias_of,
     quantize_input,
     requantized,
     split,
@@ -117,8 +118,9 @@ def forward_int8(layer: Layer, blob: Blob, profile: Profile) -> Blob:
 
     Follows: ncnn src/layer/convolution.cpp (forward_int8) @ a4d2ea1d.
     Unspecified: an int8 input is taken as it is, with bottom_scale believed. An infinite weight scale makes the output
-    the bias. Raises GraphError for NaN and infinities in the input, for 1-D input, for other input channels than the
-    weights have, and for a kernel larger than the padded image.
+    the bias, and so does an infinite bottom scale, which calibration gives to a blob of zeros. Raises GraphError for NaN
+    and infinities in the input, for 1-D input, for other input channels than the weights have, and for a kernel larger
+    than the padded image.
 
     >>> from array import array
     >>> from spec.blob import float_blob
@@ -134,7 +136,7 @@ def forward_int8(layer: Layer, blob: Blob, profile: Profile) -> Blob:
     num_output = layer.get.integer("num_output")
     weight_scales = require_weights(layer, "weight_data_int8_scales", num_output)
     bottom_scale = layer.weight("bottom_blob_int8_scales").floats()[0]
-    bias = bias_of(layer, num_output)
+    bias = optional_bias_of(layer, num_output)
     activation_type, activation_params = activation_of(layer)
     window = window_of(layer)
     kernels = int8_weights(layer, weight_scales)

@@ -8,7 +8,16 @@ from spec.graph import Layer
 from spec.layers.activation import activate, activation_of
 from spec.layers.common import fault, only_bottom, require_weights
 from spec.layers.convolution import check_convolution, convolve_float, convolve_int8, forward_dynamic, window_of
-from spec.layers.static_scales import bias_of, descale_of, descaled, int8_weights, quantize_input, requantized, split
+from spec.layers.static_scales import (
+    bias_of,
+    descale_of,
+    descaled,
+    int8_weights,
+    optional_bias_of,
+    quantize_input,
+    requantized,
+    split,
+)
 
 SCALES_PER_GROUP = (1, 101)
 """Values of int8_scale_term with a weight scale for every group."""
@@ -76,7 +85,7 @@ def forward_int8(layer: Layer, blob: Blob, profile: Profile) -> Blob:
     num_output, group = layer.get.integer("num_output"), layer.get.integer("group")
     weight_scales = _scales_by_output(layer, num_output, group)
     bottom_scale = layer.weight("bottom_blob_int8_scales").floats()[0]
-    bias = bias_of(layer, num_output)
+    bias = optional_bias_of(layer, num_output)
     activation_type, activation_params = activation_of(layer)
     kernels = int8_weights(layer, weight_scales)
 

@@ -30,7 +30,7 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> 
 
     y = (A B + beta * C) * alpha, float32 (M, N). The bottoms are A, B and C in this order, each unless it is constant,
     and C unless there is none. A comes as (K, M) with transA, B as (N, K) with transB, and both may have an axis of
-    extent 1 in the middle. C is one number, (M,), (M, 1), (M, N), (N,) or (1, N). The result is (N, M) with
+    extent 1 in the middle, or be 1-D, which is one row. C is one number, (M,), (M, 1), (M, N), (N,) or (1, N). The result is (N, M) with
     output_transpose, and has an axis of extent 1 in the middle with output_N1M.
 
     Follows: ncnn src/layer/gemm.cpp @ a4d2ea1d.
@@ -114,17 +114,18 @@ def multiply_int8(layer: Layer, operands: _Operands, profile: Profile) -> list[l
     # bias
     rows = int8_product(layer, a, b, profile, _addend(layer, operands.c, len(a.rows), len(b.rows)))
     alpha = f32(layer.get.number("alpha"))
-    return [[f32(value * alpha) for value in row] for row in rows]
+    rows = [[f32(value * alpha) for value in row] for row in rows]
 
     # activation
     # requantize
+    return rows
 
 
 def _rows(layer: Layer, blob: Blob) -> list[list[float]]:
-    """The rows of a matrix that comes at run time: (rows, columns) or (rows, 1, columns)."""
-    if len(blob.shape) not in (2, 3) or (len(blob.shape) == 3 and blob.shape[1] != 1) or not blob.values:
+    """The rows of a matrix that comes at run time: (rows, columns), (rows, 1, columns), or (columns,) for one row."""
+    if len(blob.shape) > 3 or (len(blob.shape) == 3 and blob.shape[1] != 1) or not blob.values:
         raise fault(layer, f"takes matrices (rows, columns) or (rows, 1, columns), not a blob of shape {blob.shape}")
-    return split(floats(layer, blob), blob.shape[0])
+    return split(floats(layer, blob), blob.shape[0] if len(blob.shape) > 1 else 1)
 
 
 def _oriented(rows: list[list[float]], transpose: bool) -> list[list[float]]:

@@ -9,7 +9,16 @@ from spec.blob import Blob
 from spec.graph import Layer, Shape
 from spec.layers.activation import activate, activation_of, check_activation
 from spec.layers.common import fault, floats, only_bottom, require_weights
-from spec.layers.static_scales import bias_of, check_int8, descale_of, descaled, int8_weights, quantize_input, split
+from spec.layers.static_scales import (
+    bias_of,
+    check_int8,
+    descale_of,
+    descaled,
+    int8_weights,
+    optional_bias_of,
+    quantize_input,
+    split,
+)
 from spec.rounding import dot
 
 
@@ -67,7 +76,8 @@ def forward_int8(layer: Layer, blob: Blob, profile: Profile) -> Blob:
 
     Follows: ncnn src/layer/innerproduct.cpp (forward_int8) @ a4d2ea1d.
     Unspecified: an int8 input is taken as it is, with bottom_scale believed. An infinite weight scale makes the output
-    the bias. Raises GraphError for NaN and infinities in the input and for a blob of other than num_input values.
+    the bias, and so does an infinite bottom scale, which calibration gives to a blob of zeros. Raises GraphError for NaN
+    and infinities in the input and for a blob of other than num_input values.
 
     >>> from spec.blob import float_blob
     >>> from spec.graph import float_weight, int8_weight
@@ -82,7 +92,7 @@ def forward_int8(layer: Layer, blob: Blob, profile: Profile) -> Blob:
     num_output = layer.get.integer("num_output")
     weight_scales = require_weights(layer, "weight_data_int8_scales", num_output)
     bottom_scale = layer.weight("bottom_blob_int8_scales").floats()[0]
-    bias = bias_of(layer, num_output)
+    bias = optional_bias_of(layer, num_output)
     activation_type, activation_params = activation_of(layer)
     rows = int8_weights(layer, weight_scales)
     num_input = len(rows[0])

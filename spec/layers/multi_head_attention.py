@@ -126,10 +126,11 @@ def project(layer: Layer, part: str, blob: Blob, profile: Profile) -> Rows:
     # accumulate
     # descale
     # bias
-    return int8_product(layer, codes, Quantized(weights, scales), profile, bias)
+    out = int8_product(layer, codes, Quantized(weights, scales), profile, bias)
 
     # activation
     # requantize
+    return out
 
 
 def attend(layer: Layer, query: Rows, key: Rows, value: Rows, mask: Rows | None, profile: Profile) -> Rows:
@@ -182,10 +183,11 @@ def project_back(layer: Layer, rows: Rows, profile: Profile) -> Rows:
     # accumulate
     # descale
     # bias
-    return int8_product(layer, codes, Quantized(split(record.int8().tolist(), qdim), scales), profile, bias)
+    out = int8_product(layer, codes, Quantized(split(record.int8().tolist(), qdim), scales), profile, bias)
 
     # activation
     # requantize
+    return out
 
 
 def _keys_and_values(layer: Layer, roles: Roles, profile: Profile) -> tuple[Rows, Rows]:

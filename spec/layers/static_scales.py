@@ -7,6 +7,7 @@ one scale for that.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -39,6 +40,11 @@ def bias_of(layer: Layer, num_output: int) -> list[float]:
     return require_weights(layer, "bias_data", num_output) if layer.get["bias_term"] else [0.0] * num_output
 
 
+def optional_bias_of(layer: Layer, num_output: int) -> Sequence[float | None]:
+    """The bias of each output, None where the layer has none: nothing is added then, and -0 stays -0."""
+    return bias_of(layer, num_output) if layer.get["bias_term"] else [None] * num_output
+
+
 def int8_weights(layer: Layer, weight_scales: Sequence[float]) -> list[list[int]]:
     """The int8 weights of each output; a float record is quantized, each output with its scale."""
     record = layer.weight("weight_data")
@@ -66,8 +72,10 @@ def descale_of(bottom_scale: float, weight_scale: float) -> float:
     return divide(1.0, f32(bottom_scale * weight_scale))
 
 
-def descaled(sums: Sequence[int], descale: float, bias: float, profile: Profile) -> list[float]:
-    """Each sum in binary32, times the descale, plus the bias."""
+def descaled(sums: Sequence[int], descale: float, bias: float | None, profile: Profile) -> list[float]:
+    """Each sum in binary32, times the descale, plus the bias if there is one."""
+    if bias is None:
+        return [f32(f32(total) * descale) for total in sums]
     return [multiply_add(f32(total), descale, bias, profile) for total in sums]
 
 
@@ -90,9 +98,11 @@ def check_int8(layer: Layer) -> None:
     terms = len(weights) // layer.get.integer("num_output")
     if terms > MAX_TERMS:
         raise fault(layer, f"sums {terms} products, but an int32 accumulator is only safe for {MAX_TERMS}")
-    require_finite(layer, "bottom_blob_int8_scales")
-    if layer.weight("bottom_blob_int8_scales").floats()[0] == 0.0:
-        raise fault(layer, "has a bottom scale of 0")
+    bottom_scale = layer.weight("bottom_blob_int8_scales").floats()[0]
+    if bottom_scale == 0.0 or math.isnan(bottom_scale):
+        raise fault(layer, f"has the bottom scale {bottom_scale}, which makes every output NaN")
+    if math.isinf(bottom_scale):
+        warnings.warn(f"layer {layer.name}: its bottom scale is infinite, so its input counts as zeros", stacklevel=2)
     if any(map(math.isnan, layer.weight("weight_data_int8_scales").floats())):
         raise fault(layer, "has a weight scale that is not a number")
     if "top_blob_int8_scales" in layer.weights:

@@ -99,6 +99,6 @@ def explained(data: bytes) -> bytes:
 
 def _stderr(folder: Path, command: dict[str, Any]) -> str:
     if "stderr" in command:
-        return (folder / command["stderr"]).read_text()
+        return (folder / str(command["stderr"])).read_text()
     text: str = command.get("stderr_text", "")
     return text
