@@ -118,9 +118,9 @@ def forward_int8(layer: Layer, blob: Blob, profile: Profile) -> Blob:
 
     Follows: ncnn src/layer/convolution.cpp (forward_int8) @ a4d2ea1d.
     Unspecified: an int8 input is taken as it is, with bottom_scale believed. An infinite weight scale makes the output
-    the bias, and so does an infinite bottom scale, which calibration gives to a blob of zeros. Raises GraphError for NaN
-    and infinities in the input, for 1-D input, for other input channels than the weights have, and for a kernel larger
-    than the padded image.
+    the bias, and so does an infinite bottom scale, which calibration gives to a blob of zeros. Raises GraphError for
+    NaN and infinities in the input, for 1-D input, for other input channels than the weights have, and for a kernel
+    larger than the padded image.
 
     >>> from array import array
     >>> from spec.blob import float_blob

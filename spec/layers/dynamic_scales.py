@@ -86,16 +86,6 @@ def float_product(left: Matrix, right: Matrix, addend: Matrix | None = None) -> 
     return out
 
 
-def multiply(layer: Layer, left: Matrix, right: Matrix, int8: bool, profile: Profile) -> list[list[float]]:
-    """The product of two matrices that both come at run time.
-
-    In int8, each row of the left side has its own scale, and the right side has one.
-    """
-    if not int8:
-        return float_product(left, right)
-    return int8_product(layer, quantize_rows(layer, left, profile), quantize_matrix(layer, right, profile), profile)
-
-
 def transposed(rows: Matrix) -> list[list[float]]:
     """Columns as rows.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from spec.binary32 import REFERENCE, Profile, f32, multiply_add
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob
 from spec.graph import Layer
 from spec.layers.common import fault, only_bottom, require_weights
 from spec.layers.quantize import require_finite
-from spec.layers.static_scales import split
+from spec.layers.static_scales import descaled, optional_bias_of, split
 
 
 def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
@@ -32,36 +32,45 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> 
     blob = only_bottom(layer, bottoms)
     if blob.dtype != "int32" or len(blob.shape) != 1:
         raise fault(layer, f"looks up int32 ids of shape (words,), not {blob.dtype} of shape {blob.shape}")
-    num_output, input_dim = layer.get.integer("num_output"), layer.get.integer("input_dim")
-    bias = require_weights(layer, "bias_data", num_output) if layer.get["bias_term"] else None
-    ids = [min(max(word, 0), input_dim - 1) for word in blob.ints()]
-    if not layer.get["int8_scale_term"]:
-        table = split(layer.weight("weight_data").floats().tolist(), input_dim)
-        rows = [_plus(table[word], bias) for word in ids]
-        return [Blob((len(ids), num_output), "float32", [value for row in rows for value in row])]
+    ids = [min(max(word, 0), layer.get.integer("input_dim") - 1) for word in blob.ints()]
+    rows = forward_int8(layer, ids, profile) if layer.get["int8_scale_term"] else forward_float(layer, ids)
+    shape = (len(ids), layer.get.integer("num_output"))
+    return [Blob(shape, "float32", [value for row in rows for value in row])]
 
+
+def forward_float(layer: Layer, ids: list[int]) -> list[list[float]]:
+    """The rows of a binary32 table, each plus the bias.
+
+    Follows: ncnn src/layer/embed.cpp @ a4d2ea1d.
+    """
+    table = split(layer.weight("weight_data").floats().tolist(), layer.get.integer("input_dim"))
+    if not layer.get["bias_term"]:
+        return [table[word] for word in ids]
+    bias = require_weights(layer, "bias_data", layer.get.integer("num_output"))
+    return [[f32(value + b) for value, b in zip(table[word], bias, strict=True)] for word in ids]
+
+
+def forward_int8(layer: Layer, ids: list[int], profile: Profile) -> list[list[float]]:
+    """The rows of a table of codes: y = f32(code) * (1 / scale) + bias.
+
+    Follows: ncnn src/layer/embed.cpp @ a4d2ea1d.
+    Unspecified: a scale of 0 is refused when the network is loaded.
+    """
     # quantize input
     # accumulate
-    codes = split(layer.weight("weight_data").int8().tolist(), input_dim)
-    values: list[float] = []
-    for word in ids:
-        # descale
-        # bias
-        descale = f32(1.0 / layer.weight("weight_data_int8_scale").floats()[0])
-        if bias is None:
-            values.extend(f32(code * descale) for code in codes[word])
-        else:
-            values.extend(multiply_add(code, descale, b, profile) for code, b in zip(codes[word], bias, strict=True))
+    table = split(layer.weight("weight_data").int8().tolist(), layer.get.integer("input_dim"))
+
+    # descale
+    descale = f32(1.0 / layer.weight("weight_data_int8_scale").floats()[0])
+
+    # bias
+    bias = optional_bias_of(layer, layer.get.integer("num_output"))
 
     # activation
     # requantize
-    return [Blob((len(ids), num_output), "float32", values)]
-
-
-def _plus(row: list[float], bias: list[float] | None) -> list[float]:
-    if bias is None:
-        return row
-    return [f32(value + b) for value, b in zip(row, bias, strict=True)]
+    return [
+        [descaled([code], descale, b, profile)[0] for code, b in zip(table[word], bias, strict=True)] for word in ids
+    ]
 
 
 def check(layer: Layer) -> None:

@@ -29,9 +29,9 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> 
     """Multiply the matrices A (M, K) and B (K, N) and add C; in int8 if the layer has a quantize_term.
 
     y = (A B + beta * C) * alpha, float32 (M, N). The bottoms are A, B and C in this order, each unless it is constant,
-    and C unless there is none. A comes as (K, M) with transA, B as (N, K) with transB, and both may have an axis of
-    extent 1 in the middle, or be 1-D, which is one row. C is one number, (M,), (M, 1), (M, N), (N,) or (1, N). The result is (N, M) with
-    output_transpose, and has an axis of extent 1 in the middle with output_N1M.
+    and C unless there is none. A comes as (K, M) with transA, B as (N, K) with transB; both may have an axis of extent
+    1 in the middle, or be 1-D, which is one row. C is one number, (M,), (M, 1), (M, N), (N,) or (1, N). The result is
+    (N, M) with output_transpose, and has an axis of extent 1 in the middle with output_N1M.
 
     Follows: ncnn src/layer/gemm.cpp @ a4d2ea1d.
     Unspecified: where M = N, a 1-D C is one number for each column. Raises GraphError for sizes that do not fit, for a
@@ -43,7 +43,7 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> 
     [[22.0, 34.0]]
     """
     operands = _Operands(layer, bottoms)
-    rows = multiply_int8(layer, operands, profile) if layer.get["quantize_term"] else multiply_float(layer, operands)
+    rows = forward_int8(layer, operands, profile) if layer.get["quantize_term"] else forward_float(layer, operands)
     if layer.get["output_transpose"]:
         rows = transposed(rows)
     shape: Shape = (len(rows), len(rows[0]))
@@ -68,7 +68,7 @@ class _Operands:
         self.c = blobs.pop(0) if blobs else None
 
 
-def multiply_float(layer: Layer, operands: _Operands) -> list[list[float]]:
+def forward_float(layer: Layer, operands: _Operands) -> list[list[float]]:
     """(beta * C + A B) * alpha in binary32: the sum starts from beta * C and takes one product after the other.
 
     Follows: ncnn src/layer/gemm.cpp (forward) @ a4d2ea1d.
@@ -82,7 +82,7 @@ def multiply_float(layer: Layer, operands: _Operands) -> list[list[float]]:
     return [[f32(value * alpha) for value in row] for row in rows]
 
 
-def multiply_int8(layer: Layer, operands: _Operands, profile: Profile) -> list[list[float]]:
+def forward_int8(layer: Layer, operands: _Operands, profile: Profile) -> list[list[float]]:
     """(A B + beta * C) * alpha with A and B in int8: A has a scale for each row, B has one.
 
     A constant matrix brings its codes and scales; one that comes at run time is quantized with 127 / absmax.
@@ -94,7 +94,7 @@ def multiply_int8(layer: Layer, operands: _Operands, profile: Profile) -> list[l
     >>> from spec.blob import float_blob
     >>> layer = Layer("Gemm", "g", ["a", "b"], ["y"], {3: 1, 18: 2})
     >>> a, b = float_blob((1, 2), [2.0, 0.0]), float_blob((1, 2), [0.5, -1.0])
-    >>> multiply_int8(layer, _Operands(layer, [a, b]), REFERENCE)
+    >>> forward_int8(layer, _Operands(layer, [a, b]), REFERENCE)
     [[1.0078740119934082]]
     """
     # quantize input
@@ -114,11 +114,10 @@ def multiply_int8(layer: Layer, operands: _Operands, profile: Profile) -> list[l
     # bias
     rows = int8_product(layer, a, b, profile, _addend(layer, operands.c, len(a.rows), len(b.rows)))
     alpha = f32(layer.get.number("alpha"))
-    rows = [[f32(value * alpha) for value in row] for row in rows]
 
     # activation
     # requantize
-    return rows
+    return [[f32(value * alpha) for value in row] for row in rows]
 
 
 def _rows(layer: Layer, blob: Blob) -> list[list[float]]:

@@ -76,8 +76,8 @@ def forward_int8(layer: Layer, blob: Blob, profile: Profile) -> Blob:
 
     Follows: ncnn src/layer/innerproduct.cpp (forward_int8) @ a4d2ea1d.
     Unspecified: an int8 input is taken as it is, with bottom_scale believed. An infinite weight scale makes the output
-    the bias, and so does an infinite bottom scale, which calibration gives to a blob of zeros. Raises GraphError for NaN
-    and infinities in the input and for a blob of other than num_input values.
+    the bias, and so does an infinite bottom scale, which calibration gives to a blob of zeros. Raises GraphError for
+    NaN and infinities in the input and for a blob of other than num_input values.
 
     >>> from spec.blob import float_blob
     >>> from spec.graph import float_weight, int8_weight

@@ -15,7 +15,6 @@ from spec.layers.dynamic_scales import (
     check_weight,
     float_product,
     int8_product,
-    multiply,
     quantize_matrix,
     quantize_rows,
     transposed,
@@ -52,7 +51,8 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> 
     attention, once it has one, uses the cache alone.
 
     Follows: ncnn src/layer/multiheadattention.cpp @ a4d2ea1d.
-    Unspecified: see `attend`. Raises GraphError for shapes that do not fit, and in int8 for NaN and infinities.
+    Unspecified: see `forward_float` and `forward_int8`. Raises GraphError for shapes that do not fit, and in int8 for
+    NaN and infinities.
 
     >>> from array import array
     >>> from spec.blob import float_blob
@@ -77,7 +77,11 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> 
     for head in range(heads):
         first, end = head * width, (head + 1) * width
         q, k, v = ([row[first:end] for row in rows] for rows in (query, key, value))
-        parts.append(attend(layer, q, k, v, mask[head] if mask else None, profile))
+        hidden = mask[head] if mask else None
+        if layer.get["quantize_term"]:
+            parts.append(forward_int8(layer, q, k, v, hidden, profile))
+        else:
+            parts.append(forward_float(q, k, v, hidden))
     joined = [[number for part in parts for number in part[position]] for position in range(len(query))]
     out = project_back(layer, joined, profile)
     tops = [Blob((len(out), len(out[0])), "float32", [number for row in out for number in row])]
@@ -126,41 +130,52 @@ def project(layer: Layer, part: str, blob: Blob, profile: Profile) -> Rows:
     # accumulate
     # descale
     # bias
-    out = int8_product(layer, codes, Quantized(weights, scales), profile, bias)
-
     # activation
     # requantize
-    return out
+    return int8_product(layer, codes, Quantized(weights, scales), profile, bias)
 
 
-def attend(layer: Layer, query: Rows, key: Rows, value: Rows, mask: Rows | None, profile: Profile) -> Rows:
-    """One head: softmax(Q K^T + mask) V.
+def forward_float(query: Rows, key: Rows, value: Rows, mask: Rows | None) -> Rows:
+    """One head in binary32: softmax(Q K^T + mask) V, every sum from 0 in the order of the rows.
 
-    In int8 both products are of codes. Every row on the left has the scale 127 / absmax of the row, keys and values
-    have that of the head's whole matrix.
+    Follows: ncnn src/layer/multiheadattention.cpp (forward) @ a4d2ea1d.
+    Unspecified: where the mask hides every key from a query, the result is NaN.
+    """
+    scores = add_mask(float_product(query, key), mask)
+    return float_product(softmax_rows(scores), transposed(value))
 
-    Follows: ncnn src/layer/multiheadattention.cpp @ a4d2ea1d.
-    Unspecified: where the mask hides every key from a query, the float result is NaN, and int8 raises GraphError.
 
-    >>> layer = Layer("MultiHeadAttention", "m", [], [], {18: 1})
-    >>> attend(layer, [[0.0]], [[1.0], [2.0]], [[1.0], [127.0]], None, REFERENCE)
+def forward_int8(layer: Layer, query: Rows, key: Rows, value: Rows, mask: Rows | None, profile: Profile) -> Rows:
+    """One head in int8: softmax(Q K^T + mask) V, both products of codes.
+
+    Every query and every row of weights has its own scale 127 / absmax; the head's keys share one, and so do its
+    values. The product of two codes counts 1 / (left scale * right scale).
+
+    Follows: ncnn src/layer/multiheadattention.cpp (forward_int8) @ a4d2ea1d.
+    Unspecified: raises GraphError where the mask hides every key from a query, and for NaN and infinities.
+
+    >>> layer = Layer("MultiHeadAttention", "m", [], [])
+    >>> forward_int8(layer, [[0.0]], [[1.0], [2.0]], [[1.0], [127.0]], None, REFERENCE)
     [[64.0]]
     """
-    int8 = layer.get["quantize_term"] != 0
+    # quantize input
+    query_codes = quantize_rows(layer, query, profile)
+    key_codes = quantize_matrix(layer, key, profile)
 
-    # quantize input     every query by its own scale, all keys by one
     # accumulate
     # descale
-    scores = multiply(layer, query, key, int8, profile)
+    scores = int8_product(layer, query_codes, key_codes, profile)
 
-    # bias               the mask
+    # bias
     scores = add_mask(scores, mask)
 
     # activation
     weights = softmax_rows(scores)
 
-    # requantize         every row of weights by its own scale, all values by one; then as above
-    return multiply(layer, weights, transposed(value), int8, profile)
+    # requantize
+    weight_codes = quantize_rows(layer, weights, profile)
+    value_codes = quantize_matrix(layer, transposed(value), profile)
+    return int8_product(layer, weight_codes, value_codes, profile)
 
 
 def project_back(layer: Layer, rows: Rows, profile: Profile) -> Rows:
@@ -183,11 +198,9 @@ def project_back(layer: Layer, rows: Rows, profile: Profile) -> Rows:
     # accumulate
     # descale
     # bias
-    out = int8_product(layer, codes, Quantized(split(record.int8().tolist(), qdim), scales), profile, bias)
-
     # activation
     # requantize
-    return out
+    return int8_product(layer, codes, Quantized(split(record.int8().tolist(), qdim), scales), profile, bias)
 
 
 def _keys_and_values(layer: Layer, roles: Roles, profile: Profile) -> tuple[Rows, Rows]:

@@ -9,8 +9,11 @@ from spec.blob import Blob
 from spec.graph import Layer
 from spec.layers.attention import add_mask, masks, softmax_rows
 from spec.layers.common import fault, floats, require_rank
-from spec.layers.dynamic_scales import multiply, transposed
+from spec.layers.dynamic_scales import float_product, int8_product, quantize_matrix, quantize_rows, transposed
 from spec.layers.static_scales import split
+
+Rows = list[list[float]]
+"""One row for each position: a query, key or value."""
 
 
 def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
@@ -22,7 +25,7 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> 
     is float32 (heads, S, Ev), and with kv_cache the keys and values to keep. Scale 0 means 1 / sqrt(E).
 
     Follows: ncnn src/layer/sdpa.cpp @ a4d2ea1d.
-    Unspecified: see `attend`. Raises GraphError for shapes that do not fit.
+    Unspecified: see `forward_float` and `forward_int8`. Raises GraphError for shapes that do not fit.
 
     >>> from spec.blob import float_blob
     >>> layer = Layer("SDPA", "s", ["q", "k", "v"], ["y"], {})
@@ -50,57 +53,60 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> 
     values: list[float] = []
     for head in range(heads):
         group = head // (heads // groups)
-        rows = attend(
-            layer,
-            _rows(layer, query, head),
-            _rows(layer, key, group),
-            _rows(layer, value, group),
-            mask[head] if mask else None,
-            scale,
-            profile,
-        )
+        q, k, v = _rows(layer, query, head), _rows(layer, key, group), _rows(layer, value, group)
+        hidden = mask[head] if mask else None
+        if get["int8_scale_term"]:
+            rows = forward_int8(layer, q, k, v, hidden, scale, profile)
+        else:
+            rows = forward_float(q, k, v, hidden, scale)
         values.extend(number for row in rows for number in row)
     tops = [Blob((heads, queries, out_width), "float32", values)]
     return [*tops, key, value] if with_cache else tops
 
 
-def attend(
-    layer: Layer,
-    query: list[list[float]],
-    key: list[list[float]],
-    value: list[list[float]],
-    mask: list[list[float]] | None,
-    scale: float,
-    profile: Profile,
-) -> list[list[float]]:
-    """One head: softmax(scale * Q K^T + mask) V.
+def forward_float(query: Rows, key: Rows, value: Rows, mask: Rows | None, scale: float) -> Rows:
+    """One head in binary32: softmax(scale * Q K^T + mask) V, every sum from 0 in the order of the rows.
 
-    In int8 both products are of codes. Every row on the left has the scale 127 / absmax of the row, keys and values
-    have that of the whole matrix.
+    Follows: ncnn src/layer/sdpa.cpp (forward) @ a4d2ea1d.
+    Unspecified: where the mask hides every key from a query, the result is NaN.
+    """
+    scores = [[f32(score * scale) for score in row] for row in float_product(query, key)]
+    return float_product(softmax_rows(add_mask(scores, mask)), transposed(value))
 
-    Follows: ncnn src/layer/sdpa.cpp (forward, forward_int8) @ a4d2ea1d.
-    Unspecified: where the mask hides every key from a query, the float result is NaN, and int8 raises GraphError.
 
-    >>> layer = Layer("SDPA", "s", [], [], {18: 1})
-    >>> attend(layer, [[0.0]], [[1.0], [2.0]], [[1.0], [127.0]], None, 1.0, REFERENCE)
+def forward_int8(
+    layer: Layer, query: Rows, key: Rows, value: Rows, mask: Rows | None, scale: float, profile: Profile
+) -> Rows:
+    """One head in int8: softmax(scale * Q K^T + mask) V, both products of codes.
+
+    Every query and every row of weights has its own scale 127 / absmax; the keys share one, and so do the values. The
+    product of two codes counts 1 / (left scale * right scale).
+
+    Follows: ncnn src/layer/sdpa.cpp (forward_int8) @ a4d2ea1d.
+    Unspecified: raises GraphError where the mask hides every key from a query, and for NaN and infinities.
+
+    >>> forward_int8(Layer("SDPA", "s", [], []), [[0.0]], [[1.0], [2.0]], [[1.0], [127.0]], None, 1.0, REFERENCE)
     [[64.0]]
     """
-    int8 = layer.get["int8_scale_term"] != 0
+    # quantize input
+    query_codes = quantize_rows(layer, query, profile)
+    key_codes = quantize_matrix(layer, key, profile)
 
-    # quantize input     every query by its own scale, all keys by one
     # accumulate
     # descale
-    scores = multiply(layer, query, key, int8, profile)
+    scores = int8_product(layer, query_codes, key_codes, profile)
     scores = [[f32(score * scale) for score in row] for row in scores]
 
-    # bias               the mask
+    # bias
     scores = add_mask(scores, mask)
 
     # activation
     weights = softmax_rows(scores)
 
-    # requantize         every row of weights by its own scale, all values by one; then as above
-    return multiply(layer, weights, transposed(value), int8, profile)
+    # requantize
+    weight_codes = quantize_rows(layer, weights, profile)
+    value_codes = quantize_matrix(layer, transposed(value), profile)
+    return int8_product(layer, weight_codes, value_codes, profile)
 
 
 def _rows(layer: Layer, blob: Blob, channel: int) -> list[list[float]]:
