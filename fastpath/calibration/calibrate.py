@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from fastpath.calibration.aciq import gaussian_clip
+from fastpath.calibration.checkpoint import Checkpoint
 from fastpath.calibration.eq import MOST_SAMPLES, search_scales
 from fastpath.calibration.kl import kl_threshold
 from fastpath.calibration.statistics import (
@@ -34,6 +35,7 @@ from fastpath.calibration.weight_scales import (
     weight_groups,
     weight_scales,
 )
+from fastpath.calibration.workers import Workers
 from fastpath.net import Net
 from spec.errors import CalibrationError
 from spec.graph import Graph, Layer
@@ -152,34 +154,35 @@ def calibrate(
     *,
     upstream: bool = False,
     histograms: bool = False,
+    workers: int = 1,
+    checkpoint: Checkpoint | None = None,
     report: Callable[[str], None],
     progress: Progress = _no_progress,
 ) -> Calibration:
     """Calibrate all layers of `graph`. CalibrationError without samples, or if an activation is NaN or infinite.
 
     `histograms` asks for histograms also where the method needs none; where they cost nothing they are taken anyway.
+    `workers` processes share the samples. With a `checkpoint`, which needs a single process, an interrupted calibration
+    goes on where it was.
     """
     layers = convolution_layers(graph)
     if not samples:
         raise CalibrationError("there are no samples to calibrate with")
     scales = [weight_scales(layer, method, upstream=upstream, report=report) for layer in layers]
-    bottoms = Bottoms(layers, samples, activations, upstream)
-    ranges = measure_ranges(layers, bottoms, progress=progress)
-    if method == "aciq":
-        taken: Sequence[Histogram | None] = [None] * len(layers)
-        if histograms or bottoms.complete:
-            taken = build_histograms(ranges, bottoms, progress=progress if histograms else _no_progress)
-        found = [
-            aciq_calibration(layer, weights, extent, histogram, upstream)
-            for layer, weights, extent, histogram in zip(layers, scales, ranges, taken, strict=True)
-        ]
+    wanted = histograms or method != "aciq"
+    if workers > 1:
+        ranges, taken = _in_processes(graph, samples, workers, upstream, wanted, progress)
     else:
-        found = [
-            kl_calibration(layer, weights, extent, histogram)
-            for layer, weights, extent, histogram in zip(
-                layers, scales, ranges, build_histograms(ranges, bottoms, progress=progress), strict=True
-            )
-        ]
+        bottoms = Bottoms(layers, samples, activations, upstream)
+        ranges = measure_ranges(layers, bottoms, progress=progress, checkpoint=checkpoint)
+        taken = None
+        if wanted or bottoms.complete:
+            shown = progress if wanted else _no_progress
+            taken = build_histograms(ranges, bottoms, progress=shown, checkpoint=checkpoint)
+    found = [
+        _by_method(method, layer, weights, extent, taken[i] if taken else None, upstream)
+        for i, (layer, weights, extent) in enumerate(zip(layers, scales, ranges, strict=True))
+    ]
     for each in found:
         report(each.line())
     if method == "eq":
@@ -189,35 +192,71 @@ def calibrate(
     return Calibration(found, static_rows(graph))
 
 
+def _in_processes(
+    graph: Graph, samples: Sequence[Sample], count: int, upstream: bool, histograms: bool, progress: Progress
+) -> tuple[list[Range], list[Histogram] | None]:
+    """Both passes, or only the first one, in `count` processes."""
+    with Workers(graph, samples, count, upstream=upstream, held_bytes=HELD_BYTES) as workers:
+        ranges = workers.ranges(progress)
+        return ranges, workers.histograms(ranges, progress) if histograms else None
+
+
+def _by_method(
+    method: Method, layer: Layer, weights: list[float], extent: Range, histogram: Histogram | None, upstream: bool
+) -> LayerCalibration:
+    if method == "aciq":
+        return aciq_calibration(layer, weights, extent, histogram, upstream)
+    assert histogram is not None
+    return kl_calibration(layer, weights, extent, histogram)
+
+
 def weight_only(graph: Graph) -> Calibration:
     """The rows that need no samples."""
     return Calibration([], static_rows(graph))
 
 
 def measure_ranges(
-    layers: Sequence[Layer], bottoms: Bottoms, *, first: int = 0, progress: Progress = _no_progress
+    layers: Sequence[Layer],
+    bottoms: Bottoms,
+    *,
+    first: int = 0,
+    progress: Progress = _no_progress,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Range]:
     """The first pass: the range of each layer's bottom blob. `first` is the position of the first sample."""
-    ranges = [NO_RANGE] * len(layers)
-    for position, sample in enumerate(bottoms.samples):
-        progress("count the absmax", position, len(bottoms.samples))
+    total = len(bottoms.samples)
+    done, ranges = checkpoint.load_ranges(len(layers)) if checkpoint else (0, [])
+    ranges = ranges or [NO_RANGE] * len(layers)
+    for position in range(done, total):
+        sample = bottoms.samples[position]
+        progress("count the absmax", position, total)
         for i, values in enumerate(bottoms.of(position)):
             try:
                 ranges[i] = ranges[i].merge(blob_range(values, first + position))
             except ValueError as error:
                 raise CalibrationError(str(error), sample=sample.name, layer=layers[i].name) from error
+        if checkpoint:
+            checkpoint.save(position + 1, ranges, 0, [], last=position + 1 == total)
     return ranges
 
 
 def build_histograms(
-    ranges: Sequence[Range], bottoms: Bottoms, *, progress: Progress = _no_progress
+    ranges: Sequence[Range],
+    bottoms: Bottoms,
+    *,
+    progress: Progress = _no_progress,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Histogram]:
     """The second pass: the histogram of each layer's bottom blob over its range."""
-    histograms = [empty_histogram(extent.absmax) for extent in ranges]
-    for position in range(len(bottoms.samples)):
-        progress("build histogram", position, len(bottoms.samples))
+    total = len(bottoms.samples)
+    done, histograms = checkpoint.load_histograms(ranges) if checkpoint else (0, [])
+    histograms = histograms or [empty_histogram(extent.absmax) for extent in ranges]
+    for position in range(done, total):
+        progress("build histogram", position, total)
         for i, values in enumerate(bottoms.of(position)):
             histograms[i] = histograms[i].merge(blob_histogram(values, ranges[i].absmax))
+        if checkpoint:
+            checkpoint.save(total, ranges, position + 1, histograms, last=position + 1 == total)
     return histograms
 
 

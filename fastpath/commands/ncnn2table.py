@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import warnings
@@ -20,6 +21,7 @@ import fastpath.calibration.calibrate as fast_calibrate
 import fastpath.calibration.samples as fast_samples
 import spec.calibration.calibrate as spec_calibrate
 import spec.calibration.samples as spec_samples
+from fastpath.calibration.checkpoint import Checkpoint
 from fastpath.calibration.pixels import PIXEL_CHANNELS
 from fastpath.calibration.summary import advice, table_rows
 from fastpath.calibration.weight_scales import CONVOLUTION_TYPES, STATIC_TYPES, Method
@@ -35,7 +37,7 @@ from fastpath.commands.arguments import (
 from fastpath.commands.command_line import engine_option, report, upstream_option
 from fastpath.net import Net as FastNet
 from spec.errors import AssayError, FormatError, UsageError
-from spec.formats.files import write_files
+from spec.formats.files import read_bytes, write_files
 from spec.formats.image_list import ListEntry, read_image_list
 from spec.formats.table import format_table
 from spec.formats.weights import read_model
@@ -59,6 +61,9 @@ norm=[1.0,1.0,1.0] shape=[227,227,3] pixel=BGR method=kl
   ncnn2table rnn.param rnn.bin rnn.table method=kl"""
 
 METHODS: tuple[Method, ...] = ("kl", "aciq", "eq")
+
+EXECUTORS = ("serial", "process")
+"""Who runs the samples: this process, or others."""
 
 KEYS = ("mean", "norm", "shape", "pixel", "thread", "method", "type", "engine", "plot")
 """What can stand before `=`."""
@@ -105,6 +110,16 @@ class Settings:
         ]
 
 
+@dataclass(frozen=True)
+class Way:
+    """How to get to the table: nothing of it changes a scale but `upstream`."""
+
+    workers: int
+    checkpoint: str | None
+    upstream: bool
+    summary: bool
+
+
 @click.command("ncnn2table", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("words", nargs=-1, metavar="PARAM BIN [LISTS] TABLE [KEY=VALUE]...")
 @click.option("--mean", help="Subtracted from each channel, an array for each input: [104,117,123],...")
@@ -115,12 +130,24 @@ class Settings:
 @click.option("--method", help="kl (default), aciq or eq.")
 @click.option("--type", "type_", help="0: the lists name pictures (default); 1: they name npy files.")
 @click.option("--plot", help="Write pictures of what was found, and why, to this folder.")
+@click.option("--executor", type=click.Choice(EXECUTORS), help="serial (default), or process: several of them.")
+@click.option("--workers", type=click.IntRange(1), help="How many processes; more than one implies --executor process.")
+@click.option("--checkpoint", help="Keep statistics in this file, and go on from it after an interruption.")
 @click.option("--summary/--no-summary", default=True, help="Print what the scales mean, and what to do about trouble.")
 @engine_option
 @upstream_option
 @click.pass_context
 def command(
-    context: click.Context, /, words: tuple[str, ...], summary: bool, engine: str, upstream: bool, **options: str | None
+    context: click.Context,
+    /,
+    words: tuple[str, ...],
+    executor: str | None,
+    workers: int | None,
+    checkpoint: str | None,
+    summary: bool,
+    engine: str,
+    upstream: bool,
+    **options: str | None,
 ) -> int:
     """Calibrate the float model PARAM BIN and write the TABLE that ncnn2int8 reads.
 
@@ -137,7 +164,10 @@ def command(
     graph = _refusing(lambda: read_model(paths[0], paths[1]))
     if len(paths) == 3:
         return write_static_table(graph, paths[2], settings)
-    return write_calibrated_table(graph, paths[2], paths[3], settings, upstream=upstream, summary=summary)
+    way = Way(_worker_count(executor, workers), checkpoint, upstream, summary)
+    if settings.engine == "spec" and (way.workers > 1 or checkpoint):
+        raise UsageError("the spec runs in one process and without a checkpoint: use engine=fastpath")
+    return write_calibrated_table(graph, paths, settings, way)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -202,18 +232,22 @@ def write_static_table(graph: Graph, path: str, settings: Settings) -> int:
     return 0
 
 
-def write_calibrated_table(
-    graph: Graph, lists: str, path: str, settings: Settings, *, upstream: bool, summary: bool
-) -> int:
-    """The calibration form."""
+def write_calibrated_table(graph: Graph, paths: Sequence[str], settings: Settings, way: Way) -> int:
+    """The calibration form. `paths` are PARAM, BIN, LISTS and TABLE."""
+    lists, path = paths[2:]
     entries = read_lists(lists)
     check_counts(graph, len(entries), settings)
     check_settings(settings)
-    entries = equal_lists(lists, entries, upstream)
+    entries = equal_lists(lists, entries, way.upstream)
     if not Path(path).resolve().parent.is_dir():
         raise UsageError(f"fopen {path} failed: its folder does not exist")
     inputs = input_settings(graph, settings)
     method: Method = next(name for name in METHODS if name == settings.method)
+    checkpoint = None
+    if way.checkpoint:
+        if way.workers > 1:
+            raise UsageError("a checkpoint needs a single process: leave out --workers")
+        checkpoint = Checkpoint(way.checkpoint, fingerprint(paths[:2], entries, inputs, way.upstream))
     with shown_progress() as progress:
         if settings.engine == "spec":
             outcome: Any = spec_calibrate.calibrate(
@@ -221,7 +255,7 @@ def write_calibrated_table(
                 spec_samples.listed_samples(entries, [_input(spec_samples, **each) for each in inputs]),
                 spec_calibrate.net_activations(SpecNet.from_graph(graph)),
                 method,
-                upstream=upstream,
+                upstream=way.upstream,
                 report=report,
                 progress=progress,
             )
@@ -231,18 +265,46 @@ def write_calibrated_table(
                 fast_samples.listed_samples(entries, [_input(fast_samples, **each) for each in inputs]),
                 fast_calibrate.net_activations(FastNet.from_graph(graph)),
                 method,
-                upstream=upstream,
+                upstream=way.upstream,
                 histograms=bool(settings.plot),
+                workers=way.workers,
+                checkpoint=checkpoint,
                 report=report,
                 progress=progress,
             )
-    _write(graph, outcome.layers, path, outcome.rows(), show=lambda: show_summary(outcome.layers, method, summary))
+    _write(graph, outcome.layers, path, outcome.rows(), show=lambda: show_summary(outcome.layers, method, way.summary))
+    if checkpoint:
+        checkpoint.remove()
     if settings.plot:
         from fastpath.calibration.plots import plot_calibration  # matplotlib takes a second to import
 
         for picture in plot_calibration(outcome.layers, method, settings.plot):
             report(f"wrote {picture}")
     return 0
+
+
+def _worker_count(executor: str | None, workers: int | None) -> int:
+    """How many processes: by default one, or one per processor with --executor process."""
+    if executor == "process":
+        return workers or os.cpu_count() or 1
+    if executor == "serial" and workers is not None and workers > 1:
+        raise UsageError(f"--executor serial does not go with --workers {workers}")
+    return workers or 1
+
+
+def fingerprint(
+    model: Sequence[str], lists: Sequence[Sequence[ListEntry]], inputs: Sequence[dict[str, Any]], upstream: bool
+) -> str:
+    """A digest of all that statistics depend on: the model, the names, sizes and times of samples, how to read them."""
+    digest = hashlib.sha256()
+    for path in model:
+        digest.update(b"null" if path == "null" else read_bytes(path))
+    for entry in (entry for entries in lists for entry in entries):
+        file = Path(entry.path)
+        state = file.stat() if file.exists() else None
+        digest.update(repr((entry.path, state and (state.st_size, state.st_mtime_ns))).encode())
+    digest.update(repr((inputs, upstream)).encode())
+    return digest.hexdigest()
 
 
 def read_lists(lists: str) -> list[Sequence[ListEntry]]:

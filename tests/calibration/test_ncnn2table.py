@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from fastpath.calibration.plots import plot_histogram
+from fastpath.calibration.statistics import blob_histogram, blob_range
 from fastpath.commands import ncnn2table
 from spec.formats.weights import write_model
 from spec.graph import Graph, Layer, float_weight
@@ -209,3 +211,73 @@ def test_pictures_of_what_was_found(run: Run) -> None:
     for path in Path("drawn").iterdir():
         picture = cv2.imread(str(path))
         assert picture is not None and picture.shape[0] > 200 and picture.shape[1] > 500
+
+
+def test_processes_and_checkpoints_change_nothing(run: Run) -> None:
+    assert run(*NET, "arrays.txt", "a.table", *NPY)[0] == 0
+    assert run(*NET, "arrays.txt", "b.table", *NPY, "--workers", "2")[0] == 0
+    assert run(*NET, "arrays.txt", "c.table", *NPY, "--checkpoint", "state")[0] == 0
+    assert Path("a.table").read_bytes() == Path("b.table").read_bytes() == Path("c.table").read_bytes()
+    assert not Path("state").exists()
+
+
+def test_a_checkpoint_stays_until_the_table_is_there(run: Run) -> None:
+    good = Path("4.npy").read_bytes()
+    Path("4.npy").unlink()
+    assert run(*NET, "arrays.txt", "t.table", *NPY, "--checkpoint", "state")[0] == 1
+    assert Path("state").exists()
+    Path("4.npy").write_bytes(good)
+    status, said = run(*NET, "arrays.txt", "t.table", *NPY, "--checkpoint", "state")
+    assert (status, "another model, other samples or other settings" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--executor", "serial", "--workers", "2"),
+        ("--workers", "2", "--checkpoint", "state"),
+        ("--workers", "2", "engine=spec"),
+        ("--checkpoint", "state", "engine=spec"),
+    ],
+)
+def test_ways_that_do_not_go_together(run: Run, words: tuple[str, ...]) -> None:
+    assert run(*NET, "arrays.txt", "t.table", *NPY, *words)[0] == 255
+
+
+@pytest.mark.parametrize("engine", ["fastpath", "spec"])
+def test_ids_for_embed(run: Run, engine: str) -> None:
+    """Whole numbers, int32, and the bits of int32 name the same rows."""
+    random = np.random.default_rng(3)
+    embed = Layer("Embed", "embed", ["ids"], ["words"])
+    fc = Layer("InnerProduct", "fc", ["words"], ["b"])
+    for layer, params in (
+        (embed, {"num_output": 4, "input_dim": 9, "weight_data_size": 36}),
+        (fc, {"num_output": 2, "weight_data_size": 8}),
+    ):
+        for name, value in params.items():
+            layer.set(name, value)
+        values = array("f", random.normal(size=params["weight_data_size"]))
+        layer.weights["weight_data"] = float_weight("weight_data", values, "tagged")
+    write_model(Graph([Layer("Input", "ids", [], ["ids"]), embed, fc]), "words.param", "words.bin", fp16=False)
+    ids = np.array([3, 8, 0, 5, 3], np.int32)
+    tables = []
+    for name, stored in {"whole": ids.astype(np.float32), "int": ids, "bits": ids.view(np.float32)}.items():
+        np.save("ids.npy", stored)
+        Path("ids.txt").write_text("ids.npy\n")
+        words = ("shape=[5]", "type=1", "method=aciq", f"engine={engine}")
+        status, said = run("words.param", "words.bin", "ids.txt", f"{name}.table", *words)
+        assert status == 0, said
+        tables.append(rows(f"{name}.table"))
+    assert tables[0] == tables[1] == tables[2]
+    absmax = np.abs(np.array(embed.weight("weight_data").floats()).reshape(9, 4)[ids]).max()
+    count = 20
+    spread = 0.175 * (1 + np.sqrt(np.pi * np.log(4))) * 2 * absmax / np.sqrt(2 * np.log(count))
+    assert float(tables[0]["fc"][0]) == pytest.approx(127 / (3.92403714 * spread), rel=1e-5)
+
+
+def test_a_single_histogram(tmp_path: Path) -> None:
+    values = np.random.default_rng(5).normal(size=1000).astype(np.float32)
+    histogram = blob_histogram(values, blob_range(values, 0).absmax)
+    path = plot_histogram(histogram, {"kl": 2.0, "absmax": histogram.absmax}, tmp_path / "one.png", title="conv1")
+    picture = cv2.imread(str(path))
+    assert picture is not None and len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
