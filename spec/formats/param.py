@@ -18,7 +18,6 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from decimal import Decimal
 from functools import cache
 
 from spec.binary32 import f32
@@ -46,9 +45,6 @@ MAX_PARAM_ID = 31
 
 ARRAY_KEY = -23300
 """An array of the old style with id k has the key ARRAY_KEY - k."""
-
-MAX_FLOAT_DIGITS = 9
-"""ncnn's float routine is sound for this many digits before and after the point."""
 
 _INT_RANGE = range(-(2**31), 2**31)
 
@@ -271,8 +267,9 @@ def _new_array(id: int, word: bytes) -> list[int] | list[float]:
 def parse_float(word: bytes, what: str = "number") -> float:
     """A float token as binary32. Raises ValueError if it is malformed or not finite.
 
-    Up to nine digits before and after the point it is read with ncnn's own routine, which may differ from correct
-    rounding in the last bit; longer tokens, which that routine spoils, are rounded correctly.
+    This is ncnn's own routine, which may differ from correct rounding in the last bit: the digits before the point and
+    those after it are summed up in binary64, divided and scaled there, and the result is rounded once. For tokens of
+    more than nine digits on a side it is that of the releases after this commit, whose sums do not wrap at 32 bits.
 
     >>> parse_float(b"1.250000e-01")
     0.125
@@ -283,44 +280,36 @@ def parse_float(word: bytes, what: str = "number") -> float:
     if match is None:
         raise _Fault(f"{what}: expected a number, but got {_show(word)}")
     sign, before, after, only_after, exponent_sign, exponent = match.groups()
-    before, after = before or b"", after or only_after or b""
-    if len(before) > MAX_FLOAT_DIGITS or len(after) > MAX_FLOAT_DIGITS:
-        value = _rounded_correctly(word)
-    else:
-        value = int(before or b"0") + int(after or b"0") / 10 ** len(after)
-        scale = _power_of_ten(exponent or b"0")
+    fraction = after or only_after or b""
+    value = _digits(before or b"") + _digits(fraction) / _power_of_ten(len(fraction), 1)
+    if value != 0.0:
+        scale = _power_of_ten(_exponent(exponent or b"0"), 8)
         value = f32(value / scale if exponent_sign == b"-" else value * scale)
-        value = -value if sign == b"-" else value
     if not math.isfinite(value):
         raise _Fault(f"{what}: {_show(word)} is beyond the range of binary32")
+    return -value if sign == b"-" else value
+
+
+def _digits(text: bytes) -> float:
+    """The number that decimal digits give, summed up in binary64."""
+    value = 0.0
+    for digit in text:
+        value = value * 10.0 + (digit - ord("0"))
     return value
 
 
-def _power_of_ten(exponent: bytes) -> float:
-    """10 to the exponent as ncnn's routine multiplies it up in binary64; infinite beyond the range."""
-    digits = exponent.lstrip(b"0") or b"0"
-    if len(digits) > 3:
-        return math.inf
-    eights, ones = divmod(int(digits), 8)
-    scale = 1.0
-    for factor in [1e8] * eights + [10.0] * ones:
-        scale *= factor
-    return scale
+def _exponent(text: bytes) -> int:
+    """The digits of an exponent as a number; beyond three they all mean infinity."""
+    digits = text.lstrip(b"0")
+    return int(digits or b"0") if len(digits) <= 3 else 1000
 
 
-def _rounded_correctly(word: bytes) -> float:
-    """The binary32 nearest to a decimal number, halves to even.
-
-    Rounding to odd in binary64 first (an inexact result gets an odd last bit) makes the second rounding right.
-    """
-    text = word.decode("ascii")
-    value = float(text)
-    if math.isfinite(value) and value != 0.0:
-        exact, rounded = Decimal(text), Decimal(value)
-        is_even = value.hex().split("p")[0][-1] in "02468ace"
-        if exact != rounded and is_even:
-            value = math.nextafter(value, math.inf if exact > rounded else -math.inf)
-    return f32(value)
+def _power_of_ten(exponent: int, step: int) -> float:
+    """10 to the exponent, multiplied up in binary64 by 10**step and then by 10; infinite beyond the range."""
+    power = 1.0
+    for factor in [10.0**step] * (exponent // step) + [10.0] * (exponent % step):
+        power *= factor
+    return power
 
 
 def store_param(layer: Layer, id: int, value: ParamValue) -> bool:

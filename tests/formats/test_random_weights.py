@@ -64,6 +64,25 @@ def test_that_records_take_draws_in_rows_of_16_bytes() -> None:
     assert written.layers[1].weight("bias_data").values.tolist() == draws[8:10]
 
 
+def test_ranges() -> None:
+    """Scales of a convolution's blobs lie in 0.001 to 1, weight scales in 90 to 100, floats in -1.2 to 1.2."""
+    text = "7767517\n3 3\nInput in 0 1 a\nConvolution c 1 1 a b 0=2 1=1 5=1 6=4 8=102\nRNN r 1 1 b c 0=1 1=4 8=2\n"
+    graph = parse_param(text)
+    read_weights(graph, "null")
+    data = format_weights(graph, fp16=False)
+    load_weights(graph, data)
+    for layer in graph:
+        for name, weight in layer.weights.items():
+            if "blob_int8" in name:
+                low, high = 0.001, 1.0
+            elif "int8_scales" in name:
+                low, high = 90.0, 100.0
+            else:
+                low, high = -1.2, 1.2
+            assert all(f32(low) <= value <= f32(high) for value in weight.floats()), name
+            assert len(set(weight.floats())) == len(weight)
+
+
 @pytest.mark.parametrize(
     ("case", "fp16"),
     [("int8/args-null-bin", True), ("optimize/args-null-bin", False), ("optimize/args-null-bin-fp16", True)],

@@ -46,7 +46,7 @@ def test_round_trip(rows: dict[str, list[float]]) -> None:
 
 
 def test_what_separates_and_what_is_skipped() -> None:
-    text = "\n  c1 \t1.5\r\n\n#c2_param_0 1 2\n# c3 4.0\n#\n# only words here\n\tc4_param_0\t1\t2 \n"
+    text = "\n  c1 \t1.5\r\n\n##c2_param_0 1 2\n# c3 4.0\n#\n# only words here\n\tc4_param_0\t1\t2 \n"
     table = parse_table(text)
     assert table.bottom_scales == {"c1": [1.5]}
     assert table.weight_scales == {"c4_param_0": [1.0, 2.0]}

@@ -147,6 +147,30 @@ def test_memory_data() -> None:
         format_weights(graph, fp16=True, upstream=True)
 
 
+def test_memory_data_of_codes() -> None:
+    graph = parse_param("7767517\n1 1\nMemoryData m 0 1 a 0=3 21=0\n")
+    load_weights(graph, bytes_of("384b0d00", "01ff0300"))
+    assert graph.layers[0].weight("data").int8().tolist() == [1, -1, 3]
+
+
+def test_that_only_matrices_are_int8() -> None:
+    """The bias of an int8 LSTM is stored like its matrices, but holds floats."""
+    graph = parse_param("7767517\n2 2\nInput in 0 1 a\nRNN r 1 1 a b 0=1 1=4 8=2\n")
+    codes = bytes_of("384b0d00", "01020304")
+    with pytest.raises(FormatError, match="bias_c_data holds int8 codes"):
+        load_weights(graph, codes * 3 + bytes(8))
+
+
+def test_halves_that_x86_truncates_once_more() -> None:
+    """Read from binary16 and written again, the tail loses its subnormal numbers in the real tools."""
+    graph = inner_product()
+    data = bytes_of("476b3001", "0100 0100 0100 0100 0100 0000", "00000000")
+    load_weights(graph, data)
+    assert format_weights(graph, fp16=True) == data
+    flushed = bytes_of("476b3001", "0100 0100 0100 0100 0000 0000", "00000000")
+    assert format_weights(graph, fp16=True, upstream=True) == flushed
+
+
 def test_memory_data_without_a_size_has_no_record() -> None:
     graph = parse_param("7767517\n1 1\nMemoryData m 0 1 a\n")
     load_weights(graph, b"")
