@@ -12,6 +12,7 @@ from fastpath.quantization import quantize_model as fast_quantize_model
 from spec.formats.param import read_param
 from spec.formats.table import read_table
 from spec.formats.weights import read_weights, write_model
+from spec.optimize.mac_estimate import mac_count, mac_line
 from spec.quantization.quantize_model import quantize_model as spec_quantize_model
 
 
@@ -42,6 +43,9 @@ def command(
     else:
         fast_quantize_model(graph, scales, upstream=upstream, report=report)
         write_model(graph, outparam, outbin, fp16=True, upstream=upstream, narrow=narrowing(upstream=upstream))
+    count = mac_count(graph, graph.blob_shapes())
+    if count:
+        report(mac_line(count))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
