@@ -25,9 +25,10 @@ def prior_box(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]
 
     The bottoms are the feature map and the image, of which only the extents count. The result is (2, 4 * cells *
     sizes): xmin, ymin, xmax, ymax of each box, then the variances as often. Sizes come in this order, for each of
-    min_sizes: the square; the square of side sqrt(min * max) if there are max_sizes; for each aspect ratio r the box of min * sqrt(r)
-    by min / sqrt(r), and with `flip` that box turned. Without a second bottom, max_sizes and image sizes the rule is
-    mxnet's: squares of every size, then the first size in the other ratios; the result is 1-D, without variances.
+    min_sizes: the square; the square of side sqrt(min * max) if there are max_sizes; for each aspect ratio r the box of
+    min * sqrt(r) by min / sqrt(r), and with `flip` that box turned. Without a second bottom, max_sizes and image sizes
+    the rule is mxnet's: squares of every size, then the first size in the other ratios; the result is 1-D, without
+    variances.
 
     Follows: ncnn src/layer/priorbox.cpp @ a4d2ea1d.
     """
