@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from fastpath.layers import PREPARE
 from fastpath.layers.common import Array, Operator
 from fastpath.option import Option
+from fastpath.planner import Plan, PlanRow, Plans
 from spec.errors import GraphError, UnsupportedError, UsageError
 from spec.formats.param import read_param
 from spec.formats.weights import read_weights
-from spec.graph import Graph, Layer
+from spec.graph import Graph, Layer, Shape
 
 STATIC_INT8 = ("Convolution", "ConvolutionDepthWise", "InnerProduct")
 """The types that ncnn's `use_int8_inference` switches."""
@@ -46,6 +47,7 @@ class Net:
         self._blobs: list[str] = []
         self._known: set[str] = set()
         self._producers: dict[str, int] = {}
+        self._plans = Plans()
 
     @classmethod
     def from_graph(cls, graph: Graph) -> Self:
@@ -88,6 +90,7 @@ class Net:
         self._blobs = []
         self._known = set()
         self._producers = {}
+        self._plans = Plans()
 
     def __enter__(self) -> Self:
         return self
@@ -122,9 +125,13 @@ class Net:
         """Add `wanted` to the `computed` blobs, running the layers that it needs and whose tops are missing.
 
         In light mode a computed blob other than `wanted` is dropped as soon as the last layer of this run that reads
-        it is done.
+        it is done. Where a plan of compiled kernels fits, an output comes with all others.
         """
         layers = self._loaded().layers
+        plan = self._plan(fed) if not computed else None
+        if plan is not None and wanted in plan.outputs:
+            computed.update(plan.run(fed))
+            return
         needed = self._needed(fed, computed, wanted)
         last_reader = {name: index for index in needed for name in layers[index].bottoms}
         with np.errstate(all="ignore"):
@@ -141,6 +148,27 @@ class Net:
                     for name in layer.bottoms:
                         if last_reader[name] == index and name != wanted:
                             computed.pop(name, None)
+
+    def plan(self, **shapes: Shape) -> list[PlanRow]:
+        """What runs each layer and why, for inputs of these shapes (name=shape), or of those in the Input layers.
+
+        Empty where compiled kernels have nothing to do. UsageError for inputs whose shapes are not known.
+        """
+        graph = self._loaded()
+        hints = graph.blob_shapes()
+        fed = {}
+        for name in graph.input_names():
+            shape = shapes.get(name) or hints.get(name)
+            if shape is None:
+                raise UsageError(f"a plan needs the shape of input {name}")
+            fed[name] = np.zeros(shape, np.float32)
+        plan = self._plan(fed)
+        return [] if plan is None else plan.rows
+
+    def _plan(self, fed: dict[str, Array]) -> Plan | None:
+        if not self.opt.use_compiled_kernels:
+            return None
+        return self._plans.find(self._loaded(), self._operators, fed)
 
     def _needed(self, fed: dict[str, Array], computed: dict[str, Array], wanted: str) -> list[int]:
         """The indexes of the layers that must run before `wanted` is there, each after those that it reads from."""
@@ -189,6 +217,7 @@ class Net:
     def _prepare(self, graph: Graph) -> None:
         with np.errstate(all="ignore"):
             self._operators = [self._prepared(layer) for layer in graph]
+        self._plans = Plans()
 
     def _prepared(self, layer: Layer) -> Operator:
         if not self.opt.use_int8_inference and layer.type in STATIC_INT8 and layer.get.integer("int8_scale_term"):

@@ -11,6 +11,7 @@ class Option:
 
     `lightmode` frees a blob as soon as its reader has run. `use_int8_inference` must stay on for networks with int8
     convolutions or InnerProduct. `num_threads` is accepted; the number of BLAS threads comes from the environment.
+    `use_compiled_kernels` is ours: whether int8 networks run by a plan of compiled kernels where there are any.
     """
 
     lightmode: bool = True
@@ -25,3 +26,4 @@ class Option:
     use_bf16_storage: bool = False
     use_vulkan_compute: bool = False
     flush_denormals: int = 0
+    use_compiled_kernels: bool = True

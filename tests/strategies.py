@@ -1,4 +1,4 @@
-"""What hypothesis draws: geometries first, then sizes that fit, then numbers; small things first, so that they shrink."""
+"""What hypothesis draws: geometries first, then sizes that fit, then numbers; small things first, to shrink well."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def near_ties(draw: st.DrawFn, scale: float, shape: tuple[int, ...]) -> Floats:
     ties = draw(hnp.arrays(np.int16, shape, elements=st.integers(-129, 128), fill=st.nothing()))
     steps = draw(hnp.arrays(np.int8, shape, elements=st.integers(-2, 2), fill=st.nothing()))
     values = ((ties.astype(np.float64) + 0.5) / scale).astype(np.float32)
-    bits = values.view(np.int32) + steps
-    return bits.view(np.float32)
+    bits = (values.view(np.int32) + steps).astype(np.int32)
+    return np.frombuffer(bits.tobytes(), np.float32).reshape(shape)
 
 
 def shapes(ranks: tuple[int, ...] = (1, 2, 3, 4), *, largest: int = 5) -> st.SearchStrategy[tuple[int, ...]]:

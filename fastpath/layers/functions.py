@@ -46,6 +46,11 @@ def log1p(x: Floats) -> Floats:
     return rounded(np.log1p, x)
 
 
+def sqrt(x: Floats) -> Floats:
+    """The square root, exactly rounded; NaN for negative x."""
+    return np.asarray(np.sqrt(x), np.float32)
+
+
 def log10(x: Floats) -> Floats:
     """The logarithm to base 10; minus infinity for 0, NaN below."""
     return rounded(np.log10, x)
@@ -58,7 +63,9 @@ def tanh(x: Floats) -> Floats:
 
 def pow(x: Floats, y: Floats | np.float32) -> Floats:
     """X to the power y, with C's special cases."""
-    return np.power(x.astype(np.float64), np.asarray(y, np.float64)).astype(np.float32)
+    # A full array of exponents: for a single 0.5 numpy takes the square root, whose result for -0 is not C's.
+    bases, exponents = np.broadcast_arrays(x.astype(np.float64), np.asarray(y, np.float64))
+    return np.asarray(np.power(bases, exponents.copy()), np.float32)
 
 
 def logistic(x: Floats) -> Floats:

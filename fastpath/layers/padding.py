@@ -35,7 +35,9 @@ def prepare_padding(layer: Layer) -> Operator:
         if kind == REFLECT:
             for extent, pair in zip(blob.shape, borders, strict=True):
                 if max(pair) >= extent:
-                    raise fault(layer, f"mirrors {max(pair)} cells of an axis of {extent}, but at most {extent - 1} fit")
+                    raise fault(
+                        layer, f"mirrors {max(pair)} cells of an axis of {extent}, but at most {extent - 1} fit"
+                    )
         shape = [before + extent + after for extent, (before, after) in zip(blob.shape, borders, strict=True)]
         fills = value if per_channel is None or blob.ndim < 3 else per_channel
         if fills.size not in (1, shape[0]) or (fills is per_channel and fills.size != shape[0]):
@@ -44,11 +46,6 @@ def prepare_padding(layer: Layer) -> Operator:
         if kind == REPLICATE:
             return [np.pad(blob, borders, mode="edge")]
         if kind == REFLECT:
-            for extent, pair in zip(blob.shape, borders, strict=True):
-                if max(pair) >= extent:
-                    raise fault(
-                        layer, f"mirrors {max(pair)} cells of an axis of {extent}, but at most {extent - 1} fit"
-                    )
             return [np.pad(blob, borders, mode="reflect")]
         padded = np.empty(shape, blob.dtype)
         padded[:] = constants.reshape(-1, *(1,) * (blob.ndim - 1))

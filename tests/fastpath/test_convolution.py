@@ -125,7 +125,7 @@ def test_int8_layers_name_themselves_when_their_input_is_not_finite(value: float
         },
     )
     bottom = np.array([[[1.0, value]]], np.float32)
-    with pytest.raises(Exception, match="layer subject: .*cannot quantize: NaN and infinities"):
+    with pytest.raises(Exception, match=r"layer subject: .*cannot quantize: NaN and infinities"):
         fast_results(layer, [bottom])
     assert_agree(layer, [bottom])
 
@@ -184,9 +184,7 @@ def test_dynamic_weights_come_as_bottoms() -> None:
 
 
 @SMALL
-@given(
-    st.integers(1, 4), st.integers(1, 6), st.integers(1, 3), st.sampled_from([0, 1]), activations(), st.data()
-)
+@given(st.integers(1, 4), st.integers(1, 6), st.integers(1, 3), st.sampled_from([0, 1]), activations(), st.data())
 def test_int8_inner_product_equals_the_spec(
     num_output: int, num_input: int, rows: int, bias_term: int, activation: tuple[int, list[float]], data: st.DataObject
 ) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fastpath.layers import PREPARE
 from spec.layers import FORWARD
 from tests.fastpath.compare import assert_agree, layer_of
-from tests.strategies import activations, float_tensors, int8_tensors, scales, shapes
+from tests.strategies import ConvGeometry, activations, conv_geometry, float_tensors, int8_tensors, scales, shapes
 
 FEW = settings(max_examples=25, deadline=None)
 SOME = settings(max_examples=60, deadline=None)
@@ -168,9 +168,9 @@ def test_quantize_dequantize_requantize(
     sums = np.array(data.draw(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20)), np.int32)
     sums = np.resize(sums, shape)
     assert_agree(layer_of("Dequantize", {0: count}, {"scale_data": scale_in}), [sums])
-    with_bias = {"scale_data": scale_in, "bias_data": bias}
+    with_bias: dict[str, Any] = {"scale_data": scale_in, "bias_data": bias}
     assert_agree(layer_of("Dequantize", {0: count, 1: count}, with_bias), [sums])
-    records = {"scale_in_data": 1 / scale_in, "scale_out_data": scale_out, "bias_data": bias}
+    records: dict[str, Any] = {"scale_in_data": 1 / scale_in, "scale_out_data": scale_out, "bias_data": bias}
     params = {0: count, 1: count, 2: count, 3: activation[0], 4: activation[1]}
     assert_agree(layer_of("Requantize", params, records), [sums])
 
@@ -237,11 +237,12 @@ def test_crop_and_copy_to(shape: tuple[int, ...], int8: bool, data: st.DataObjec
 
 @SOME
 @given(shapes(largest=4), st.booleans(), st.integers(-1, 3), st.tuples(*(st.integers(0, 2),) * 6), st.data())
-def test_padding(
-    shape: tuple[int, ...], int8: bool, kind: int, borders: tuple[int, ...], data: st.DataObject
-) -> None:
+def test_padding(shape: tuple[int, ...], int8: bool, kind: int, borders: tuple[int, ...], data: st.DataObject) -> None:
     bottom: Any = data.draw(int8_tensors(shape) if int8 else float_tensors(shape))
-    params: dict[int, Any] = dict(zip((0, 1, 2, 3, 7, 8), borders)) | {4: kind, 5: data.draw(st.floats(-200, 200, width=32))}
+    params: dict[int, Any] = dict(zip((0, 1, 2, 3, 7, 8), borders)) | {
+        4: kind,
+        5: data.draw(st.floats(-200, 200, width=32)),
+    }
     assert_agree(layer_of("Padding", params), [bottom])
     count = shape[0] + (borders[4] + borders[5] if len(shape) == 3 else 0)
     fills = data.draw(float_tensors((count,), 127.0))
@@ -252,3 +253,197 @@ def test_memory_data_is_a_constant() -> None:
     values = np.arange(24, dtype=np.float32)
     for params in ({0: 24}, {0: 6, 1: 4}, {0: 2, 1: 3, 2: 4}, {0: 2, 1: 3, 11: 2, 2: 2}, {0: 5}, {0: 24, 2: 1}):
         assert_agree(layer_of("MemoryData", params, {"data": values}), [])
+
+
+# The other float layers.
+
+
+@SOME
+@given(shapes(), st.floats(0.125, 2, width=32), st.floats(-2, 2, width=32), st.data())
+def test_bent_functions(shape: tuple[int, ...], a: float, b: float, data: st.DataObject) -> None:
+    bottom = data.draw(float_tensors(shape, 100.0))
+    for type in ("Sigmoid", "TanH", "Swish", "Mish", "Softplus", "BNLL", "Erf", "GELU"):
+        assert_agree(layer_of(type), [bottom])
+    for type, params in (
+        ("GELU", {0: 1}),
+        ("ELU", {0: a}),
+        ("SELU", {0: a, 1: abs(b)}),
+        ("CELU", {0: a}),
+        ("HardSigmoid", {0: a, 1: b}),
+        ("HardSwish", {0: a, 1: b}),
+        ("GLU", {0: data.draw(AXES)}),
+    ):
+        assert_agree(layer_of(type, params), [bottom])
+
+
+@SOME
+@given(shapes(), st.floats(-2, 2, width=32), st.floats(-2, 2, width=32), st.data())
+def test_functions_of_one_number(shape: tuple[int, ...], a: float, b: float, data: st.DataObject) -> None:
+    bottom = data.draw(float_tensors(shape, 12.0))
+    assert_agree(layer_of("UnaryOp", {0: data.draw(st.integers(-1, 28))}), [bottom])
+    for base in (-1.0, 2.0, 0.5):
+        assert_agree(layer_of("Exp", {0: base, 1: a, 2: b}), [bottom])
+        assert_agree(layer_of("Log", {0: base, 1: a, 2: b}), [bottom])
+    for power in (2.0, 0.5, -1.0, 3.0, b):
+        assert_agree(layer_of("Power", {0: power, 1: a, 2: b}), [bottom])
+
+
+@SOME
+@given(shapes(), st.integers(-1, 3), st.integers(1, 4), st.booleans(), st.data())
+def test_eltwise(shape: tuple[int, ...], operation: int, count: int, weighted: bool, data: st.DataObject) -> None:
+    bottoms = [data.draw(float_tensors(shape)) for _ in range(count)]
+    coeffs = data.draw(st.lists(st.floats(-2, 2, width=32), min_size=3, max_size=4)) if weighted else []
+    assert_agree(layer_of("Eltwise", {0: operation, 1: coeffs}), bottoms)
+
+
+@SOME
+@given(shapes(), st.booleans(), st.integers(0, 4), st.integers(0, 1), st.data())
+def test_shuffling_and_tiling(shape: tuple[int, ...], int8: bool, factor: int, mode: int, data: st.DataObject) -> None:
+    bottom: Any = data.draw(int8_tensors(shape) if int8 else float_tensors(shape))
+    assert_agree(layer_of("ShuffleChannel", {0: factor, 1: mode}), [bottom])
+    assert_agree(layer_of("PixelShuffle", {0: factor, 1: mode}), [bottom])
+    assert_agree(layer_of("Reorg", {0: factor, 1: mode}), [bottom])
+    many = np.resize(bottom, (shape[0] * factor * factor or 1, 4, 6))
+    assert_agree(layer_of("PixelShuffle", {0: factor, 1: mode}), [many])
+    assert_agree(layer_of("Reorg", {0: 2, 1: mode}), [many])
+    assert_agree(layer_of("ShuffleChannel", {0: factor, 1: mode}), [many])
+    assert_agree(layer_of("Tile", {0: data.draw(AXES), 1: factor}), [bottom])
+    repeats = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=5))
+    assert_agree(layer_of("Tile", {2: repeats}), [bottom])
+
+
+@SOME
+@given(st.tuples(*(st.integers(1, 5),) * 3), st.integers(-1, 2), st.integers(0, 5), st.data())
+def test_lrn(shape: tuple[int, ...], region: int, size: int, data: st.DataObject) -> None:
+    params = {0: region, 1: size, 2: 0.75, 3: 0.6, 4: 1.25}
+    assert_agree(layer_of("LRN", params), [data.draw(float_tensors(shape, 8.0))])
+
+
+@SOME
+@given(shapes(), st.integers(1, 4), st.data())
+def test_norms(shape: tuple[int, ...], group: int, data: st.DataObject) -> None:
+    bottom = data.draw(float_tensors(shape, 8.0))
+    sizes = {shape[-1], int(np.prod(shape[-2:])), int(np.prod(shape[1:])), shape[0], 2}
+    size = data.draw(st.sampled_from(sorted(sizes)))
+    both = {"gamma_data": data.draw(float_tensors((size,), 4.0)), "beta_data": data.draw(float_tensors((size,), 4.0))}
+    gamma = {"gamma_data": both["gamma_data"]}
+    for affine, weights in ((1, both), (0, {})):
+        assert_agree(layer_of("LayerNorm", {0: size, 1: 1e-3, 2: affine}, weights), [bottom])
+        assert_agree(layer_of("GroupNorm", {0: group, 1: size, 2: 1e-3, 3: affine}, weights), [bottom])
+        assert_agree(layer_of("InstanceNorm", {0: size, 1: 1e-3, 2: affine}, weights), [bottom])
+        assert_agree(layer_of("RMSNorm", {0: size, 1: 1e-3, 2: affine}, gamma if affine else {}), [bottom])
+    for flags in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        assert_agree(layer_of("MVN", {0: flags[0], 1: flags[1], 2: 1e-4}), [bottom])
+        for mode in (0, 1, 2):
+            params = {0: flags[0], 4: flags[1], 1: data.draw(st.integers(0, 1)), 2: 1e-3, 3: size, 9: mode}
+            assert_agree(layer_of("Normalize", params, {"scale_data": both["gamma_data"]}), [bottom])
+
+
+@MANY
+@given(
+    shapes((1, 2, 3), largest=7),
+    st.integers(0, 4),
+    st.integers(0, 1),
+    st.tuples(st.integers(0, 9), st.integers(0, 9)),
+    st.tuples(st.floats(0.25, 3.0, width=32), st.floats(0.25, 3.0, width=32)),
+    st.data(),
+)
+def test_interp(
+    shape: tuple[int, ...],
+    kind: int,
+    align_corner: int,
+    size: tuple[int, int],
+    factors: tuple[float, float],
+    data: st.DataObject,
+) -> None:
+    bottom = data.draw(float_tensors(shape))
+    common = {0: kind, 6: align_corner}
+    assert_agree(layer_of("Interp", common | {3: size[0], 4: size[1], 1: factors[0], 2: factors[1]}), [bottom])
+    assert_agree(layer_of("Interp", common | {1: factors[0], 2: factors[1]}), [bottom])
+    assert_agree(layer_of("Interp", common | {9: "*(0w,2),+(0h,1)"}), [bottom])
+    assert_agree(layer_of("Interp", common | {5: 1}), [bottom, np.zeros((1, *(n + 1 for n in size)), np.float32)])
+
+
+@FEW
+@given(shapes((1, 2), largest=5), st.integers(-6, 6), st.data())
+def test_diag(shape: tuple[int, ...], diagonal: int, data: st.DataObject) -> None:
+    assert_agree(layer_of("Diag", {0: diagonal}), [data.draw(float_tensors(shape))])
+
+
+@SOME
+@given(st.integers(0, 1), st.integers(1, 5), st.integers(0, 2), st.integers(0, 2), st.data())
+def test_mat_mul(transposed: int, count: int, rank_a: int, rank_b: int, data: st.DataObject) -> None:
+    """Products of small whole numbers are exact in any order."""
+    whole = st.integers(-50, 50).map(float)
+    batch = data.draw(st.sampled_from([(), (2,), (1,)]))
+    shape_a = (*batch, 3, count) if rank_a else (count,)
+    shape_b = (*batch, count, 2) if rank_b else (count,)
+    if transposed and rank_b:
+        shape_b = (*batch, 2, count)
+    a, b = (
+        np.array(data.draw(st.lists(whole, min_size=n, max_size=n)), np.float32).reshape(shape)
+        for shape in (shape_a, shape_b)
+        for n in [int(np.prod(shape))]
+    )
+    assert_agree(layer_of("MatMul", {0: transposed}), [a, b])
+    assert_agree(layer_of("MatMul", {0: transposed}), [a, b[..., :1]])
+
+
+# Layers with matrices: whole numbers, whose sums are exact in any order.
+
+
+def whole_tensors(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
+    return int8_tensors(shape).map(lambda codes: codes.astype(np.float32))
+
+
+@SOME
+@given(conv_geometry(grouped=True), st.booleans(), st.data())
+def test_convolution1d(geometry: ConvGeometry, grouped: bool, data: st.DataObject) -> None:
+    groups = geometry.groups if grouped else 1
+    count = geometry.num_output * (geometry.channels // groups) * geometry.kernel[1]
+    params = {id: geometry.params[id] for id in (0, 1, 2, 3, 4, 15)}
+    params |= {6: count, 5: 1, 7: groups, 9: 1, 18: -3.0}
+    weights = {"weight_data": data.draw(whole_tensors((count,))), "bias_data": np.ones(geometry.num_output, np.float32)}
+    type = "ConvolutionDepthWise1D" if grouped else "Convolution1D"
+    if not grouped:
+        del params[7]
+    bottom = data.draw(whole_tensors((geometry.channels, geometry.size[1])))
+    assert_agree(layer_of(type, params, weights), [bottom])
+    shape = (geometry.num_output, geometry.channels // groups, geometry.kernel[1])
+    dynamic = {id: value for id, value in params.items() if id not in (0, 1, 6)} | {19: 1}
+    assert_agree(layer_of(type, dynamic), [bottom, weights["weight_data"].reshape(shape), weights["bias_data"]])
+
+
+@SOME
+@given(conv_geometry(grouped=True), st.booleans(), st.booleans(), st.tuples(*(st.integers(0, 9),) * 4), st.data())
+def test_deconvolution(
+    geometry: ConvGeometry, grouped: bool, rows: bool, sizes: tuple[int, int, int, int], data: st.DataObject
+) -> None:
+    groups = geometry.groups if grouped else 1
+    shape = geometry.shape[::2] if rows else geometry.shape
+    kernel = geometry.kernel[1:] if rows else geometry.kernel
+    count = geometry.num_output * (geometry.channels // groups) * int(np.prod(kernel))
+    ids = (0, 1, 2, 3, 4, 15) if rows else (0, 1, 11, 2, 12, 3, 13, 4, 14, 15, 16)
+    params = {id: geometry.params[id] for id in ids} | {6: count, 5: 1, 9: 1, 18: sizes[2] % 3, 20: sizes[0]}
+    if not rows:
+        params |= {19: sizes[3] % 3, 21: sizes[1]}
+    if grouped:
+        params[7] = groups
+    weights = {"weight_data": data.draw(whole_tensors((count,))), "bias_data": np.ones(geometry.num_output, np.float32)}
+    type = f"Deconvolution{'DepthWise' if grouped else ''}{'1D' if rows else ''}"
+    bottom = data.draw(whole_tensors(shape))
+    assert_agree(layer_of(type, params, weights), [bottom])
+    dynamic = {id: value for id, value in params.items() if id not in (0, 1, 11, 6)} | {28: 1}
+    by_input = weights["weight_data"].reshape(geometry.channels, geometry.num_output // groups, *kernel)
+    assert_agree(layer_of(type, dynamic), [bottom, by_input, weights["bias_data"]])
+
+
+@SOME
+@given(conv_geometry(), st.integers(1, 8), st.integers(1, 8), st.data())
+def test_fold_and_unfold(geometry: ConvGeometry, output_h: int, output_w: int, data: st.DataObject) -> None:
+    params = {id: geometry.params[id] for id in (1, 11, 2, 12, 3, 13, 4, 14, 15, 16)}
+    assert_agree(layer_of("Unfold", params | {18: 0.5}), [data.draw(float_tensors(geometry.shape))])
+    layer = layer_of("Fold", params | {20: output_w, 21: output_h})
+    cells = int(np.prod(geometry.kernel))
+    for windows in {data.draw(st.integers(1, 9)), output_h * output_w}:
+        assert_agree(layer, [data.draw(float_tensors((2 * cells, windows)))])
