@@ -33,7 +33,7 @@ NUDGES = np.arange(-6, 7)
 class Stairs:
     """The staircases of all channels, in codes: m, c, shift; exact, or right together with `steps`.
 
-    `steps[channel, i]` is the smallest sum whose code is at least `low + 1 + i`.
+    `steps[channel, i]` is the smallest sum whose code is at least `low + 1 + i`; above `bound` where no sum has it.
     """
 
     m: Longs
@@ -41,6 +41,7 @@ class Stairs:
     shift: int
     low: int
     high: int
+    bound: int
     exact: bool
     steps: Longs
 
@@ -84,13 +85,13 @@ def fit(steps: Longs, bound: int, low: int, high: int) -> Stairs | None:
         found = ~exact & (least <= most)
         m, c, exact = np.where(found, trial, m), np.where(found, _between(least, most), c), exact | found
     if exact.all():
-        return Stairs(m, c, shift, low, high, True, steps)
+        return Stairs(m, c, shift, low, high, bound, True, steps)
     # Take the highest line that nowhere passes the staircase, and see how far below it lies.
     most = np.where(entered, ends - (steps - 1) * m[:, np.newaxis], np.iinfo(np.int64).max).min(axis=1)
     c = np.where(exact, c, most)
     guess = (steps * m[:, np.newaxis] + c[:, np.newaxis]) >> np.int64(shift)
     near = np.where(reachable, guess >= codes - 1, True).all()
-    return Stairs(m, c, shift, low, high, False, steps) if near else None
+    return Stairs(m, c, shift, low, high, bound, False, steps) if near else None
 
 
 def _slopes(steps: Longs, bound: int) -> NDArray[np.float64]:

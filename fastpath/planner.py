@@ -1,0 +1,557 @@
+"""The plan of a network: which layers compiled kernels run, on which feature maps, and why the others stay with numpy.
+
+A plan belongs to one set of input shapes, and computes all outputs of the network. int8 convolutions run compiled. A
+blob between them never becomes floats where all its readers want codes of one scale: the float steps of the layer that
+makes it and the quantization of the layers that read it are one staircase of the integer sum, which the kernels climb
+exactly. Split, Concat, max pooling and ReLU on such blobs work on codes too, or cost nothing at all. The outputs hold
+the same bits with and without a plan.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from librt.vecs import vec
+from mypy_extensions import u8
+
+from fastpath import kernels
+from fastpath.arena import Buffer, byte_buffer
+from fastpath.kernels.packing import fits_dense, fits_depthwise, round_up
+from fastpath.kernels.source.capacity import CHANNELS, FEATURES, PATCH, SLACK
+from fastpath.kernels.staircase import Stairs
+from fastpath.layers.activation import NONE, RELU, Activation
+from fastpath.layers.common import Array, Operator
+from fastpath.layers.epilogue import (
+    descales,
+    read_bias,
+    read_bottom_scale,
+    read_int8_weights,
+    read_scale,
+    read_weight_scales,
+)
+from fastpath.layers.pooling import axis_of
+from fastpath.layers.window import Pads, window_of
+from fastpath.steps import (
+    FLOAT_TILE,
+    SIGNED_ZERO,
+    Action,
+    Blobs,
+    BlobStep,
+    CodesStep,
+    Convolution8,
+    Entry,
+    OperatorStep,
+    Step,
+    Storage,
+    Workshop,
+    dense_to_blob,
+    dense_to_codes,
+    depthwise_to_blob,
+    depthwise_to_codes,
+    frame,
+    max_pool,
+    storage_bytes,
+)
+from spec.errors import AssayError
+from spec.graph import Graph, Layer, Shape
+
+NARROW_PATCH = 384
+"""Patches up to this length run on 256-bit vectors."""
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """What runs a layer, and why it is not something faster."""
+
+    layer: str
+    kernel: str
+    reason: str
+
+
+@dataclass
+class Plan:
+    """The steps in their order, each with the blobs that nobody reads afterwards."""
+
+    outputs: list[str]
+    steps: list[tuple[Step, list[str]]] = field(default_factory=list)
+    rows: list[PlanRow] = field(default_factory=list)
+
+    def run(self, fed: Blobs) -> Blobs:
+        """All outputs, from blobs of the shapes that the plan was made for."""
+        blobs = dict(fed)
+        with np.errstate(all="ignore"):
+            for step, finished in self.steps:
+                step(blobs)
+                for name in finished:
+                    blobs.pop(name, None)
+        return {name: blobs[name] for name in self.outputs}
+
+
+def _is_int8_convolution(layer: Layer) -> bool:
+    return layer.type in ("Convolution", "ConvolutionDepthWise") and layer.get.integer("int8_scale_term") != 0
+
+
+class Refusal(Exception):
+    """Why a layer stays with numpy."""
+
+
+def read_convolution(layer: Layer) -> Convolution8:
+    """An int8 convolution as the kernels need it. Refusal where they cannot run it."""
+    if not _is_int8_convolution(layer):
+        raise Refusal("float weights")
+    get = layer.get.integer
+    group = get("group") if layer.type == "ConvolutionDepthWise" else 1
+    num_output, window = get("num_output"), window_of(layer)
+    taps = window.kernel[0] * window.kernel[1]
+    group_channels = get("weight_data_size") // (num_output * taps)
+    depthwise = layer.type == "ConvolutionDepthWise" and group_channels == 1 and num_output == group
+    if group != 1 and not depthwise:
+        raise Refusal("groups of several channels")
+    if layer.get.number("pad_value") != 0:
+        raise Refusal("a pad value other than 0")
+    term = get("int8_scale_term")
+    count = num_output if layer.type == "Convolution" else group if term in (1, 101) else 1
+    scales = read_weight_scales(layer, count)
+    if count == 1:
+        scales = np.repeat(scales, group)
+    weight = read_int8_weights(layer, scales, get("weight_data_size"))
+    weight = weight.reshape(num_output, group_channels, *window.kernel)
+    if not (fits_depthwise(weight) if depthwise else fits_dense(weight)):
+        raise Refusal("more weights than the kernels take, or a weight of -128")
+    bottom_scale = read_bottom_scale(layer)
+    return Convolution8(
+        layer,
+        window,
+        weight,
+        depthwise,
+        Activation(layer),
+        read_bias(layer),
+        descales(bottom_scale, np.repeat(scales, num_output // scales.size)),
+        bottom_scale,
+        read_scale(layer, "top_blob_int8_scales") if term > 100 else None,
+    )
+
+
+class Groups:
+    """Names that belong together; `find` gives one name for all of a group."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, str] = {}
+
+    def find(self, name: str) -> str:
+        """The representative of the group that a name belongs to."""
+        while name in self._parents:
+            name = self._parents[name]
+        return name
+
+    def join_all(self, names: Iterable[str]) -> None:
+        """Make one group of all these names."""
+        roots = {self.find(name) for name in names}
+        for root in sorted(roots)[1:]:
+            self._parents[root] = min(roots)
+
+
+def pixel_bytes(channels: int) -> int:
+    """From pixel to pixel in a feature map of so many channels."""
+    return channels if channels < 8 else round_up(channels, 16)
+
+
+def fits_arena(shape: Shape, borders: Pads) -> bool:
+    """Whether a feature map (channels, h, w) with these borders fits one arena."""
+    channels, h, w = shape
+    return channels <= CHANNELS - 64 and storage_bytes(h, w, pixel_bytes(channels), borders) <= FEATURES - PATCH
+
+
+def pool_windows(layer: Layer, shape: Shape) -> tuple[tuple[int, int], tuple[int, int], Pads] | None:
+    """Kernel, stride and borders of windowed max pooling; None for every other kind."""
+    get = layer.get.integer
+    if get("pooling_type") != 0 or get("global_pooling") or get("adaptive_pooling") or len(shape) != 3:
+        return None
+    vertical = axis_of(layer, shape[1], "kernel_h", "stride_h", "pad_top", "pad_bottom")
+    horizontal = axis_of(layer, shape[2], "kernel_w", "stride_w", "pad_left", "pad_right")
+    for axis in (vertical, horizontal):
+        if (axis.count - 1) * axis.stride >= axis.before + axis.length or axis.before >= axis.kernel:
+            return None
+    borders = (vertical.before, vertical.after, horizontal.before, horizontal.after)
+    return (vertical.kernel, horizontal.kernel), (vertical.stride, horizontal.stride), borders
+
+
+class CodeFlow:
+    """Which blobs of a network need exist as codes only: `hidden`, with the staircases of the layers that make them.
+
+    A blob is hidden if its maker can make codes, its reader takes codes, and all readers that the codes reach want the
+    same scale.
+    """
+
+    def __init__(self, graph: Graph, blobs: dict[str, Array]) -> None:
+        """`blobs` has every blob of the network, as numpy computed it; only shapes and types are used."""
+        self.layers = graph.layers
+        self.blobs = blobs
+        self.reached = set(blobs)
+        self.producers = {top: index for index, layer in enumerate(graph.layers) for top in layer.tops}
+        self.readers = {name: index for index, layer in enumerate(graph.layers) for name in layer.bottoms}
+        self.reasons: dict[int, str] = {}
+        self.convolutions: dict[int, Convolution8] = {}
+        self.stairs: dict[int, Stairs] = {}
+        for index, layer in enumerate(graph.layers):
+            if layer.type in ("Convolution", "ConvolutionDepthWise"):
+                self._read(index, layer)
+        self.relus = {
+            self.readers[name]: index
+            for index, convolution in self.convolutions.items()
+            if (name := convolution.layer.tops[0]) in self.readers
+            and convolution.activation.type in (NONE, RELU)
+            and self._is_relu(self.layers[self.readers[name]])
+        }
+        self.hidden = {name for name in blobs if self._can_hide(name)}
+        while shown := self._must_show():
+            self.hidden -= shown
+
+    @staticmethod
+    def _is_relu(layer: Layer) -> bool:
+        return layer.type == "ReLU" and layer.get.number("slope") == 0
+
+    def _read(self, index: int, layer: Layer) -> None:
+        """Take a convolution if the kernels can run it, or note why not."""
+        try:
+            if any(name not in self.blobs for name in (*layer.bottoms, *layer.tops)):
+                raise Refusal("no input reaches it")
+            bottom, top = self.blobs[layer.bottoms[0]].shape, self.blobs[layer.tops[0]].shape
+            convolution = read_convolution(layer)
+            pads = convolution.pads(bottom)
+            if not fits_arena(bottom, pads):
+                raise Refusal("its bottom blob is larger than an arena")
+            columns = bottom[2] + pads[2] + pads[3] + convolution.window.dilation[1]
+            if columns * convolution.window.kernel[0] * bottom[0] > FEATURES // 2 or top[2] * top[0] > FLOAT_TILE:
+                raise Refusal("one of its rows is larger than a tile")
+            self.convolutions[index] = convolution
+        except Refusal as refusal:
+            self.reasons[index] = str(refusal)
+
+    def _can_hide(self, name: str) -> bool:
+        """Whether a blob could exist as codes only, as far as it alone tells."""
+        index = self.producers.get(name)
+        if index is None or name not in self.readers or self.blobs[name].ndim != 3:
+            return False
+        return fits_arena(self.blobs[name].shape, (8, 8, 8, 8)) and self._works_on_codes(index)
+
+    def _works_on_codes(self, index: int) -> bool:
+        """Whether a layer can make codes of what it reads."""
+        layer = self.layers[index]
+        if index in self.convolutions or index in self.relus or layer.type == "Split":
+            return True
+        if layer.type == "Dropout":
+            return layer.get.number("scale") == 1
+        if layer.type == "Concat":
+            return layer.get.integer("axis") in (0, -3)
+        return layer.type == "Pooling" and pool_windows(layer, self.blobs[layer.bottoms[0]].shape) is not None
+
+    def _must_show(self) -> set[str]:
+        """Hidden blobs that something wants as floats after all."""
+        shown = {name for name in self.hidden if not self._neighbours_agree(name)}
+        return shown or self._disagreeing() or self._held_twice() or self._without_stairs() or self._badly_padded()
+
+    def _neighbours_agree(self, name: str) -> bool:
+        """Whether the maker of a hidden blob reads codes, unless it is a convolution, and its reader makes codes."""
+        maker, reader = self.producers[name], self.readers[name]
+        if maker not in self.convolutions and not all(bottom in self.hidden for bottom in self.layers[maker].bottoms):
+            return False
+        if reader in self.convolutions:
+            return True
+        return self._works_on_codes(reader) and all(top in self.hidden for top in self.layers[reader].tops)
+
+    def _disagreeing(self) -> set[str]:
+        """Float blobs whose readers want codes of several scales."""
+        return {name for name, scales in self.scales().items() if len(scales) > 1}
+
+    def scales(self) -> dict[str, set[np.float32]]:
+        """For every hidden blob of floats, the scales that readers want."""
+        flows = self.flows()
+        wanted: dict[str, set[np.float32]] = {flows.find(name): set() for name in self.hidden}
+        for name in self.hidden:
+            reader = self.convolutions.get(self.readers[name])
+            if reader is not None:
+                wanted[flows.find(name)].add(reader.bottom_scale)
+        return {name: wanted[flows.find(name)] for name in self.hidden if self.blobs[name].dtype != np.int8}
+
+    def _held_twice(self) -> set[str]:
+        """Tops of Concats that hold a blob which another Concat, or another part of the same one, holds already."""
+        places, held, shown = self.places(), set[str](), set[str]()
+        for layer in self.layers:
+            if layer.type == "Concat" and layer.tops[0] in self.hidden:
+                parts = {places.find(name) for name in layer.bottoms}
+                if parts & held or len(parts) < len(layer.bottoms):
+                    shown.add(layer.tops[0])
+                held |= parts
+        return shown
+
+    def _without_stairs(self) -> set[str]:
+        """Tops of convolutions whose float steps no integers can stand for."""
+        scales, shown = self.scales(), set[str]()
+        for index, convolution in self.convolutions.items():
+            name = convolution.layer.tops[0]
+            if name not in self.hidden or index in self.stairs:
+                continue
+            stairs = self._climb(
+                index, convolution.top_scale if convolution.top_scale is not None else min(scales[name])
+            )
+            if stairs is None:
+                self.reasons[index] = "no integers stand for its float steps"
+                shown.add(name)
+            else:
+                self.stairs[index] = stairs
+        return shown
+
+    def _climb(self, index: int, scale: np.float32) -> Stairs | None:
+        convolution = self.convolutions[index]
+        if self.relus.get(self.readers[convolution.layer.tops[0]]) == index:
+            relu = copy(convolution.activation)
+            relu.type = RELU
+            convolution = replace(convolution, activation=relu)
+        return convolution.stairs(scale)
+
+    def _badly_padded(self) -> set[str]:
+        """Tops of max pooling that pads signed codes: the border would have to be lower than a convolution's."""
+        zeros, shown = self.zeros(), set[str]()
+        for layer in self.layers:
+            if layer.type == "Pooling" and layer.tops[0] in self.hidden and zeros[layer.tops[0]]:
+                windows = pool_windows(layer, self.blobs[layer.bottoms[0]].shape)
+                if windows is None or any(windows[2]):
+                    shown.add(layer.tops[0])
+        return shown
+
+    def flows(self) -> Groups:
+        """Hidden blobs that hold the same codes, or parts or maxima of them."""
+        groups = Groups()
+        for index, layer in enumerate(self.layers):
+            if index not in self.convolutions:
+                groups.join_all(name for name in (*layer.bottoms, *layer.tops) if name in self.hidden)
+        return groups
+
+    def places(self) -> Groups:
+        """Hidden blobs that lie at the same place."""
+        groups = Groups()
+        for index, layer in enumerate(self.layers):
+            if layer.type in ("Split", "Dropout") or index in self.relus:
+                groups.join_all(name for name in (*layer.bottoms, *layer.tops) if name in self.hidden)
+        return groups
+
+    def zeros(self) -> dict[str, int]:
+        """The zero point of every hidden blob: 0 where no layer that its codes come from makes negative ones."""
+        flows = self.flows()
+        signed = {
+            flows.find(self.layers[index].tops[0])
+            for index, stairs in self.stairs.items()
+            if stairs.low < 0 and self.layers[index].tops[0] in self.hidden
+        }
+        return {name: SIGNED_ZERO if flows.find(name) in signed else 0 for name in self.hidden}
+
+
+@dataclass
+class Place:
+    """A feature map that has no memory yet: its shape, the first and last layer that touch it, its borders."""
+
+    shape: Shape
+    first: int
+    last: int
+    zero: int
+    borders: Pads = (0, 0, 0, 0)
+
+    def widen(self, borders: Pads) -> None:
+        """Make room for these borders too."""
+        above, below, left, right = (max(pair) for pair in zip(self.borders, borders, strict=True))
+        self.borders = (above, below, left, right)
+
+
+class Builder:
+    """Gives the feature maps of a plan their memory, and makes its steps."""
+
+    def __init__(self, flow: CodeFlow) -> None:
+        self.flow = flow
+        self.groups = flow.places()
+        self.zeros = flow.zeros()
+        self.workshop = Workshop()
+        self.holders = self._find_holders()
+        self.framed: set[str] = set()
+        self.places = self._find_places()
+        self.storages = self._allot()
+
+    def plan(self, operators: list[Operator], outputs: list[str]) -> Plan:
+        """The plan, with one row a layer; `operators` run what stays with numpy."""
+        result = Plan(outputs)
+        for index, layer in enumerate(self.flow.layers):
+            kernel, reason, step = "numpy", self.flow.reasons.get(index, ""), None
+            on_codes = bool(layer.bottoms) and self.flow.hidden.issuperset((*layer.bottoms, *layer.tops))
+            if index in self.flow.convolutions:
+                step, kernel = self._convolution(self.flow.convolutions[index], index)
+            elif on_codes and layer.type == "Pooling":
+                step, kernel = self._pooling(layer)
+            elif on_codes or layer.type == "Input":
+                kernel = "nothing to do"
+            else:
+                step = OperatorStep(layer, operators[index])
+                reason = reason or f"{layer.type} has no kernel for these blobs"
+            if step is not None and self.flow.reached.issuperset(layer.bottoms):
+                result.steps.append((step, [name for name in layer.bottoms if name not in outputs]))
+            result.rows.append(PlanRow(layer.name, kernel, reason))
+        return result
+
+    def _find_holders(self) -> dict[str, tuple[str, int]]:
+        """For every place inside the feature map of a Concat: that feature map, and the first channel."""
+        holders = {}
+        for layer in self.flow.layers:
+            if layer.type == "Concat" and layer.tops[0] in self.flow.hidden:
+                offset = 0
+                for name in layer.bottoms:
+                    holders[self.groups.find(name)] = (self.groups.find(layer.tops[0]), offset)
+                    offset += self.flow.blobs[name].shape[0]
+        return holders
+
+    def _outermost(self, name: str) -> tuple[str, int]:
+        """The feature map that a hidden blob lies in and that lies in no other, and the blob's first channel there."""
+        place, offset = self.groups.find(name), 0
+        while place in self.holders:
+            place, channel = self.holders[place]
+            offset += channel
+        return place, offset
+
+    def _find_places(self) -> dict[str, Place]:
+        places: dict[str, Place] = {}
+        for name in self.flow.hidden:
+            shape = self.flow.blobs[name].shape
+            first, last = self.flow.producers[name], self.flow.readers[name]
+            place = places.setdefault(self._outermost(name)[0], Place(shape, first, last, self.zeros[name]))
+            place.first, place.last = min(place.first, first), max(place.last, last)
+            place.shape = max(place.shape, shape)
+            place.widen(self._borders(name))
+        for index in self.flow.convolutions:
+            name = self.flow.layers[index].bottoms[0]
+            if name not in self.flow.hidden:
+                place = Place(self.flow.blobs[name].shape, index, index, SIGNED_ZERO)
+                place.widen(self._borders(name))
+                places[entry_name(index)] = place
+        return places
+
+    def _borders(self, name: str) -> Pads:
+        """The borders that the reader of a blob needs."""
+        reader, shape = self.flow.readers[name], self.flow.blobs[name].shape
+        if reader in self.flow.convolutions:
+            return self.flow.convolutions[reader].pads(shape)
+        windows = pool_windows(self.flow.layers[reader], shape) if self.flow.layers[reader].type == "Pooling" else None
+        return windows[2] if windows else (0, 0, 0, 0)
+
+    def _allot(self) -> dict[str, Storage]:
+        """Memory for every place: an arena that no other place needs while this one is alive."""
+        arenas: list[tuple[Buffer[vec[u8]], int]] = []
+        storages = {}
+        for name, place in sorted(self.places.items(), key=lambda item: item[1].first):
+            slot = next((i for i, (_, busy_until) in enumerate(arenas) if busy_until < place.first), len(arenas))
+            buffer = arenas[slot][0] if slot < len(arenas) else byte_buffer(FEATURES + SLACK)
+            arenas[slot : slot + 1] = [(buffer, place.last)]
+            channels, h, w = place.shape
+            storages[name] = Storage(buffer, h, w, pixel_bytes(channels), *place.borders, place.zero)
+        return storages
+
+    def _storage(self, name: str) -> Storage:
+        """Where a hidden blob lies."""
+        place, offset = self._outermost(name)
+        return replace(self.storages[place], offset=offset)
+
+    def _frame(self, name: str) -> list[Action]:
+        """What fills the border of a hidden blob's feature map, if this is the first layer that writes into it."""
+        place, _ = self._outermost(name)
+        if place in self.framed:
+            return []
+        self.framed.add(place)
+        return frame(kernels.narrow(), self.storages[place])
+
+    def _convolution(self, convolution: Convolution8, index: int) -> tuple[Step, str]:
+        """The step of a convolution, and what it is called."""
+        source, target = convolution.layer.bottoms[0], convolution.layer.tops[0]
+        long = math.prod(convolution.weight.shape[1:]) > NARROW_PATCH
+        level = kernels.wide() if long or convolution.depthwise else kernels.narrow()
+        shape = self.flow.blobs[source].shape
+        pads = convolution.pads(shape)
+        entry: Entry | None = None
+        actions: list[Action] = []
+        if source in self.flow.hidden:
+            bottom = self._storage(source)
+        else:
+            bottom = self.storages[entry_name(index)]
+            entry = Entry(convolution.layer, convolution.bottom_scale, bottom, shape[0])
+            actions += frame(level, bottom)
+        place = (pads[0], pads[2])
+        if target in self.flow.hidden:
+            stairs = self.flow.stairs[index]
+            actions += self._frame(target)
+            top = self._storage(target)
+            make = depthwise_to_codes if convolution.depthwise else dense_to_codes
+            run, kernel = make(level, self.workshop, convolution, stairs, bottom, top, place)
+            return CodesStep(source, entry, [*actions, run]), f"{kernel}, codes out"
+        size = self.flow.blobs[target].shape[1:]
+        make_blob = depthwise_to_blob if convolution.depthwise else dense_to_blob
+        compute, kernel = make_blob(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
+        return BlobStep(source, entry, actions, compute, target), f"{kernel}, {self.flow.blobs[target].dtype} out"
+
+    def _pooling(self, layer: Layer) -> tuple[Step, str]:
+        """The step of max pooling on codes, and what it is called."""
+        source, target = layer.bottoms[0], layer.tops[0]
+        shape = self.flow.blobs[source].shape
+        windows = pool_windows(layer, shape)
+        assert windows is not None
+        kernel, stride, borders = windows
+        actions = self._frame(target)
+        level = kernels.wide()
+        place = (borders[0], borders[2])
+        run = max_pool(level, kernel, stride, shape[0], self._storage(source), self._storage(target), place)
+        return CodesStep(source, None, [*actions, run]), f"max_pool {level.name}, codes out"
+
+
+def entry_name(index: int) -> str:
+    """The name of the feature map that a convolution quantizes its float blob into; no blob is called so."""
+    return f"\n{index}"
+
+
+class Plans(threading.local):
+    """The plans of one network in one thread, by the names, shapes and types of the blobs that are fed."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[object, ...], Plan | None] = {}
+
+    def find(self, graph: Graph, operators: list[Operator], fed: Blobs) -> Plan | None:
+        """The plan for these inputs; None where there are no kernels, no work for them, or a fault in the network."""
+        key = tuple((name, blob.shape, blob.dtype) for name, blob in sorted(fed.items()))
+        if key not in self._plans:
+            try:
+                self._plans[key] = make_plan(graph, operators, fed)
+            except AssayError:
+                # The fault is raised where the network runs, layer by layer.
+                self._plans[key] = None
+        return self._plans[key]
+
+
+def make_plan(graph: Graph, operators: list[Operator], fed: Blobs) -> Plan | None:
+    """The plan of a network for these inputs, or None where kernels have nothing to do. Runs the network once."""
+    if not kernels.COMPILED or not set(fed) <= set(graph.input_names()):
+        return None
+    if not any(_is_int8_convolution(layer) for layer in graph):
+        return None
+    graph.check()
+    blobs = _all_blobs(graph, operators, fed)
+    outputs = [name for name in graph.output_names() if name in blobs]
+    return Builder(CodeFlow(graph, blobs)).plan(operators, outputs)
+
+
+def _all_blobs(graph: Graph, operators: list[Operator], fed: Blobs) -> Blobs:
+    """Every blob that the inputs reach, by numpy."""
+    blobs = dict(fed)
+    with np.errstate(all="ignore"):
+        for layer, operator in zip(graph.layers, operators, strict=True):
+            if layer.type != "Input" and all(name in blobs for name in layer.bottoms):
+                OperatorStep(layer, operator)(blobs)
+    return blobs

@@ -1,0 +1,486 @@
+"""The steps of a plan: single layers, prepared to run on feature maps in arenas by compiled kernels.
+
+A feature map is int8 codes as unsigned bytes, code plus zero point, pixel after pixel with all channels of a pixel
+together, and border pixels around it. The zero point is 0 where no code is negative, else 128.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from librt.vecs import vec
+from mypy_extensions import i32, u8
+from numpy.typing import NDArray
+
+from fastpath.arena import Buffer, byte_buffer, int_buffer, long_vec, word_buffer
+from fastpath.kernels import Kernels
+from fastpath.kernels.packing import (
+    BYTES_2X4,
+    BYTES_4X4,
+    GROUP,
+    LANES,
+    WORDS_2X4,
+    dense_form,
+    fits_lanes,
+    pack_dense,
+    pack_depthwise,
+    pack_lanes,
+    round_up,
+)
+from fastpath.kernels.source.capacity import (
+    ACCUMULATOR_SLACK,
+    ACCUMULATORS,
+    CHANNELS,
+    FEATURES,
+    POINTS,
+    SLACK,
+    STEPS,
+)
+from fastpath.kernels.source.records import Feature, Scratch, Staircase, Weights, Window
+from fastpath.kernels.staircase import Stairs, find_steps, fit
+from fastpath.layers.activation import CLIP, NONE, RELU, Activation
+from fastpath.layers.common import Array, Floats, Operator, fault
+from fastpath.layers.epilogue import Epilogue
+from fastpath.layers.window import Pads, resolve_pads
+from fastpath.layers.window import Window as LayerWindow
+from fastpath.rounding import finite, quantize_to_floats
+from spec.graph import Layer, Shape
+
+SIGNED_ZERO = 128
+"""The zero point of feature maps with negative codes."""
+
+PANEL_TILE = 48 * 1024
+"""Bytes of patches that one tile copies."""
+
+SUM_TILE = 32 * 1024
+"""Sums of one tile."""
+
+FLOAT_TILE = 256 * 1024
+"""Sums that wait together to become floats."""
+
+LARGEST_STEP = 2**31 - 1
+"""A sum that is never reached."""
+
+Blobs = dict[str, Array]
+Step = Callable[[Blobs], None]
+"""Runs one layer: takes blobs from the dictionary, leaves blobs in it, and knows its feature maps."""
+
+Action = Callable[[], None]
+"""A part of a step: a kernel with its arguments."""
+
+
+@dataclass
+class Storage:
+    """Where a feature map lies: the channels from `offset` on of an h by w map at the start of an arena."""
+
+    buffer: Buffer[vec[u8]]
+    h: int
+    w: int
+    pixel: int
+    above: int
+    below: int
+    left: int
+    right: int
+    zero: int
+    offset: int = 0
+
+    @property
+    def row(self) -> int:
+        """Bytes from row to row."""
+        return (self.left + self.w + self.right) * self.pixel
+
+    @property
+    def origin(self) -> int:
+        """The place of the first channel of pixel (0, 0)."""
+        return self.buffer.start + self.above * self.row + self.left * self.pixel + self.offset
+
+    def feature(self, kernels: Kernels, pad_top: int = 0, pad_left: int = 0) -> Feature:
+        """The record that kernels read, beginning so many border pixels before pixel (0, 0)."""
+        place = self.origin - pad_top * self.row - pad_left * self.pixel
+        feature: Feature = kernels.records.Feature(self.buffer.data, place, self.row, self.pixel)
+        return feature
+
+    def image(self, channels: int) -> NDArray[np.uint8]:
+        """Numpy's view, (h, w, channels), without borders."""
+        first = self.origin - self.buffer.start
+        view: NDArray[np.uint8] = np.lib.stride_tricks.as_strided(
+            self.buffer.items[first:], (self.h, self.w, channels), (self.row, self.pixel, 1)
+        )
+        return view
+
+
+def storage_bytes(h: int, w: int, pixel: int, borders: tuple[int, int, int, int]) -> int:
+    """The bytes of a feature map with its borders (above, below, left, right)."""
+    above, below, left, right = borders
+    return (above + h + below) * (left + w + right) * pixel
+
+
+class Workshop:
+    """What the steps of a plan share: the panel, the sums, and tables of steps. Belongs to one thread."""
+
+    def __init__(self) -> None:
+        self.panel = byte_buffer(FEATURES + SLACK)
+        self.sums = int_buffer(ACCUMULATORS + ACCUMULATOR_SLACK)
+        self.points = long_vec(np.zeros(0), POINTS)
+        self.codes = word_buffer(CHANNELS)
+        self.tables: list[tuple[Buffer[vec[i32]], int]] = []
+        self.scratches: dict[str, Scratch] = {}
+        self.no_table = vec[i32]()
+
+    def scratch(self, kernels: Kernels) -> Scratch:
+        """The shared buffers as a record of one level."""
+        if kernels.name not in self.scratches:
+            self.scratches[kernels.name] = kernels.records.Scratch(
+                self.panel.data, self.panel.start, self.sums.data, self.sums.start, self.points, self.codes.data
+            )
+        return self.scratches[kernels.name]
+
+    def table(self, entries: int) -> tuple[Buffer[vec[i32]], int]:
+        """Room for a table of steps: a buffer, and the place in it (counted from its first aligned item)."""
+        if not self.tables or self.tables[-1][1] + entries > STEPS:
+            self.tables.append((int_buffer(STEPS + CHANNELS * 256), 0))
+        buffer, place = self.tables[-1]
+        self.tables[-1] = (buffer, place + entries)
+        return buffer, place
+
+
+@dataclass
+class Convolution8:
+    """An int8 Convolution or ConvolutionDepthWise: weights (num_output, channels a group, kernel_h, kernel_w)."""
+
+    layer: Layer
+    window: LayerWindow
+    weight: NDArray[np.int8]
+    depthwise: bool
+    activation: Activation
+    bias: Floats | None
+    descale: Floats
+    bottom_scale: np.float32
+    top_scale: np.float32 | None
+
+    @property
+    def num_output(self) -> int:
+        """Output channels."""
+        return int(self.weight.shape[0])
+
+    @property
+    def largest_sum(self) -> float:
+        """A bound on the magnitude of the sums."""
+        return float(np.abs(self.weight.astype(np.int32)).sum(axis=(1, 2, 3)).max()) * 128
+
+    def pads(self, shape: Shape) -> Pads:
+        """The borders (above, below, left, right) that a bottom blob of this shape gets."""
+        return resolve_pads(self.layer, self.window, shape[1], shape[2], int8=True)
+
+    def epilogue(self, top_scale: np.float32 | None) -> Epilogue:
+        """The float steps, with requantization where there is a top scale."""
+        return Epilogue(self.layer, self.activation, self.bias, self.descale, top_scale, self.largest_sum)
+
+    def stairs(self, top_scale: np.float32) -> Stairs | None:
+        """Integers for all float steps, or None where there are none."""
+        if self.activation.type not in (NONE, RELU, CLIP) or not top_scale > 0:
+            return None
+        if self.activation.type == CLIP and not self.activation.params[0] <= self.activation.params[1]:
+            return None
+        if not np.isfinite(self.descale).all() or self.descale.min() < 0:
+            return None
+        epilogue = self.epilogue(top_scale)
+        if epilogue.must_check:
+            return None
+
+        def chain(sums: NDArray[np.float32]) -> NDArray[np.int8]:
+            epilogue(sums)
+            return sums.astype(np.int8)
+
+        bound = int(self.largest_sum)
+        extremes = chain(np.tile(np.array([-bound, bound], np.float32), (self.num_output, 1)))
+        low, high = int(extremes.min()), int(extremes.max())
+        if low == high:
+            return None
+        return fit(find_steps(chain, self.num_output, bound, low, high), bound, low, high)
+
+
+def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, excess: NDArray[np.int64]) -> Staircase:
+    """The record of a staircase for feature maps of this zero point, from sums that are too large by `excess`."""
+    m = stairs.m
+    c = stairs.c + (np.int64(zero) << np.int64(stairs.shift)) - excess * m
+    table, place = workshop.no_table, 0
+    if not stairs.exact:
+        buffer, entry = workshop.table(m.size * 256)
+        thresholds = np.full((m.size, 256), LARGEST_STEP, np.int64)
+        first = stairs.low + zero
+        raw = np.where(stairs.steps > stairs.bound, LARGEST_STEP, stairs.steps + excess[:, np.newaxis])
+        thresholds[:, first : first + raw.shape[1]] = raw
+        buffer.items[entry : entry + thresholds.size] = thresholds.reshape(-1)
+        table, place = buffer.data, buffer.start + entry
+    low, high = stairs.low + zero, stairs.high + zero
+    record: Staircase = kernels.records.Staircase(
+        long_vec(m, CHANNELS), long_vec(c, CHANNELS), stairs.shift, low, high, not stairs.exact, table, place, m.size
+    )
+    return record
+
+
+def window_record(kernels: Kernels, window: LayerWindow, out_h: int, out_w: int) -> Window:
+    """The record of a layer's window."""
+    record: Window = kernels.records.Window(*window.kernel, *window.dilation, *window.stride, out_h, out_w)
+    return record
+
+
+def frame(kernels: Kernels, storage: Storage) -> list[Action]:
+    """What fills the border pixels of a feature map; nothing where it has none."""
+    borders = (storage.above, storage.below, storage.left, storage.right)
+    if not any(borders):
+        return []
+    feature = replace(storage, offset=0).feature(kernels)
+    run = kernels.move.frame
+    return [lambda: run(feature, storage.h, storage.w, *borders, storage.zero)]
+
+
+class Entry:
+    """Brings a float32 or int8 blob into a feature map: quantize, add the zero point, interleave the channels."""
+
+    def __init__(self, layer: Layer, scale: np.float32, storage: Storage, channels: int) -> None:
+        self.layer, self.scale, self.zero = layer, scale, storage.zero
+        self.target = storage.image(channels).transpose(2, 0, 1)
+        self.scaled = np.empty(self.target.shape, np.float32)
+
+    def __call__(self, blob: Array) -> None:
+        """GraphError for values that have no code."""
+        if blob.dtype == np.int8:
+            np.add(blob, self.zero, out=self.target, casting="unsafe", dtype=np.int16)
+            return
+        if not finite(blob):
+            raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
+        quantize_to_floats(blob, self.scale, self.scaled)
+        if self.zero:
+            np.add(self.scaled, np.float32(self.zero), out=self.scaled)
+        np.copyto(self.target, self.scaled, casting="unsafe")
+
+
+class Exit:
+    """Turns sums into a float32 or int8 blob: what the layer does in numpy, from the kernels' integers."""
+
+    def __init__(self, convolution: Convolution8, excess: NDArray[np.int64]) -> None:
+        self.epilogue = convolution.epilogue(convolution.top_scale)
+        self.dtype = np.float32 if convolution.top_scale is None else np.int8
+        self.excess = excess.astype(np.int32)[:, np.newaxis] if excess.any() else None
+
+    def __call__(self, sums: NDArray[np.int32], top: Array) -> None:
+        """Write `top` (channels, n) from sums (channels, n)."""
+        values = top if top.dtype == np.float32 and top.flags.c_contiguous else np.empty(top.shape, np.float32)
+        if self.excess is None:
+            np.copyto(values, sums, casting="unsafe")
+        else:
+            np.subtract(sums, self.excess, out=values, casting="unsafe", dtype=np.int32)
+        self.epilogue(values)
+        if values is not top:
+            np.copyto(top, values, casting="unsafe")
+
+
+def dense_weights(
+    kernels: Kernels, convolution: Convolution8, zero: int, *, codes_leave: bool
+) -> tuple[Weights, NDArray[np.int64]]:
+    """Packed weights, and what the sums of each channel are too large by for feature maps of this zero point."""
+    weight = convolution.weight
+    if codes_leave and zero == 0 and fits_lanes(weight):
+        return pack_lanes(kernels, weight)
+    excess = zero * weight.astype(np.int64).sum(axis=(1, 2, 3))
+    return pack_dense(kernels, weight, dense_form(kernels)), excess
+
+
+def kernel_name(kernels: Kernels, weights: Weights) -> str:
+    """Which kernel computes with these weights, for the plan."""
+    names = {BYTES_4X4: "bytes_4x4", BYTES_2X4: "bytes_2x4", WORDS_2X4: "words_2x4"}
+    return f"{names.get(weights.form, 'lanes')} {kernels.name}"
+
+
+def tile_rows(window: LayerWindow, out_h: int, out_w: int, channels: int, step: int) -> int:
+    """Output rows of one tile, so that its patches and its sums stay in cache."""
+    if window.kernel == (1, 1):
+        patches = out_w * channels
+    else:
+        patches = ((out_w - 1) * window.stride[1] + window.extent[1]) * window.kernel[0] * channels
+    rows = min(PANEL_TILE // patches, SUM_TILE // (out_w * step), (POINTS - 16) // out_w, out_h)
+    return max(rows, 1)
+
+
+def dense_to_codes(
+    kernels: Kernels,
+    workshop: Workshop,
+    convolution: Convolution8,
+    stairs: Stairs,
+    bottom: Storage,
+    top: Storage,
+    pads: tuple[int, int],
+) -> tuple[Action, str]:
+    """A dense convolution from feature map to feature map, and the name of its kernel."""
+    weights, excess = dense_weights(kernels, convolution, bottom.zero, codes_leave=True)
+    step = round_up(convolution.num_output, LANES if weights.form > WORDS_2X4 else GROUP)
+    arguments = (
+        bottom.feature(kernels, *pads),
+        window_record(kernels, convolution.window, top.h, top.w),
+        weights,
+        staircase(kernels, workshop, stairs, top.zero, excess),
+        top.feature(kernels),
+        workshop.scratch(kernels),
+        tile_rows(convolution.window, top.h, top.w, convolution.weight.shape[1], step),
+        step,
+    )
+    run = kernels.dense.convolve
+    return lambda: run(*arguments), kernel_name(kernels, weights)
+
+
+def dense_to_blob(
+    kernels: Kernels,
+    workshop: Workshop,
+    convolution: Convolution8,
+    bottom: Storage,
+    size: tuple[int, int],
+    pads: tuple[int, int],
+) -> tuple[Callable[[], Array], str]:
+    """A dense convolution from feature map to blob, and the name of its kernel."""
+    weights, excess = dense_weights(kernels, convolution, bottom.zero, codes_leave=False)
+    n, padded = convolution.num_output, round_up(convolution.num_output, GROUP)
+    out_h, out_w = size
+    leave = Exit(convolution, excess)
+    rows_at_once = max(min(FLOAT_TILE // (padded * out_w), out_h), 1)
+    origin = bottom.feature(kernels, *pads)
+    calls = []
+    for y in range(0, out_h, rows_at_once):
+        count = min(rows_at_once, out_h - y)
+        plane = round_up(count * out_w + GROUP, 16)
+        feature = kernels.records.Feature(
+            bottom.buffer.data, origin.start + y * convolution.window.stride[0] * bottom.row, bottom.row, bottom.pixel
+        )
+        window = window_record(kernels, convolution.window, count, out_w)
+        rows = tile_rows(convolution.window, count, out_w, convolution.weight.shape[1], GROUP)
+        sums = workshop.sums.items[: n * plane].reshape(n, plane)[:, : count * out_w]
+        part = slice(y * out_w, (y + count) * out_w)
+        calls.append(((feature, window, weights, workshop.scratch(kernels), rows, plane), sums, part))
+    run = kernels.dense.accumulate
+
+    def convolve() -> Array:
+        top = np.empty((n, out_h * out_w), leave.dtype)
+        for arguments, sums, part in calls:
+            run(*arguments)
+            leave(sums, top[:, part])
+        return top.reshape(n, out_h, out_w)
+
+    return convolve, kernel_name(kernels, weights)
+
+
+def depthwise_to_codes(
+    kernels: Kernels,
+    workshop: Workshop,
+    convolution: Convolution8,
+    stairs: Stairs,
+    bottom: Storage,
+    top: Storage,
+    pads: tuple[int, int],
+) -> tuple[Action, str]:
+    """A depthwise convolution from feature map to feature map, and the name of its kernel."""
+    arguments = (
+        bottom.feature(kernels, *pads),
+        window_record(kernels, convolution.window, top.h, top.w),
+        pack_depthwise(kernels, convolution.weight, bottom.zero),
+        staircase(kernels, workshop, stairs, top.zero, np.zeros(convolution.num_output, np.int64)),
+        top.feature(kernels),
+        workshop.scratch(kernels),
+    )
+    run = kernels.depthwise.convolve
+    return lambda: run(*arguments), f"depthwise {kernels.name}"
+
+
+def depthwise_to_blob(
+    kernels: Kernels,
+    workshop: Workshop,
+    convolution: Convolution8,
+    bottom: Storage,
+    size: tuple[int, int],
+    pads: tuple[int, int],
+) -> tuple[Callable[[], Array], str]:
+    """A depthwise convolution from feature map to blob, and the name of its kernel."""
+    n = convolution.num_output
+    out_h, out_w = size
+    leave = Exit(convolution, np.zeros(n, np.int64))
+    weights = pack_depthwise(kernels, convolution.weight, bottom.zero)
+    rows_at_once = max(min(FLOAT_TILE // (n * out_w), out_h), 1)
+    origin = bottom.feature(kernels, *pads)
+    calls = []
+    for y in range(0, out_h, rows_at_once):
+        count = min(rows_at_once, out_h - y)
+        feature = kernels.records.Feature(
+            bottom.buffer.data, origin.start + y * convolution.window.stride[0] * bottom.row, bottom.row, bottom.pixel
+        )
+        window = window_record(kernels, convolution.window, count, out_w)
+        sums = workshop.sums.items[: count * out_w * n].reshape(count * out_w, n).T
+        part = slice(y * out_w, (y + count) * out_w)
+        calls.append(((feature, window, weights, workshop.scratch(kernels)), sums, part))
+    run = kernels.depthwise.accumulate
+
+    def convolve() -> Array:
+        top = np.empty((n, out_h * out_w), leave.dtype)
+        for arguments, sums, part in calls:
+            run(*arguments)
+            leave(sums, top[:, part])
+        return top.reshape(n, out_h, out_w)
+
+    return convolve, f"depthwise {kernels.name}"
+
+
+def max_pool(
+    kernels: Kernels,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    channels: int,
+    bottom: Storage,
+    top: Storage,
+    pads: tuple[int, int],
+) -> Action:
+    """Max pooling from feature map to feature map."""
+    window = kernels.records.Window(*kernel, 1, 1, *stride, top.h, top.w)
+    source, target = bottom.feature(kernels, *pads), top.feature(kernels)
+    run = kernels.pooling.max_pool
+    return lambda: run(source, window, channels, target)
+
+
+class OperatorStep:
+    """A layer that stays with numpy."""
+
+    def __init__(self, layer: Layer, operator: Operator) -> None:
+        self.bottoms, self.tops, self.operator = layer.bottoms, layer.tops, operator
+
+    def __call__(self, blobs: Blobs) -> None:
+        """Run the operator."""
+        blobs.update(zip(self.tops, self.operator([blobs[name] for name in self.bottoms]), strict=True))
+
+
+class CodesStep:
+    """A layer whose top blob is a feature map."""
+
+    def __init__(self, source: str, entry: Entry | None, actions: list[Action]) -> None:
+        self.source, self.entry, self.actions = source, entry, actions
+
+    def __call__(self, blobs: Blobs) -> None:
+        """Quantize the bottom blob if it is one, then run the kernels."""
+        if self.entry is not None:
+            self.entry(blobs[self.source])
+        for action in self.actions:
+            action()
+
+
+class BlobStep:
+    """A layer whose top blob leaves as an array."""
+
+    def __init__(
+        self, source: str, entry: Entry | None, actions: list[Action], compute: Callable[[], Array], target: str
+    ) -> None:
+        self.before = CodesStep(source, entry, actions)
+        self.compute, self.target = compute, target
+
+    def __call__(self, blobs: Blobs) -> None:
+        """Run the kernels and put the top blob among the others."""
+        self.before(blobs)
+        blobs[self.target] = self.compute()
