@@ -13,6 +13,7 @@ from fastpath.commands.command_line import engine_option, invoke, report, upstre
 from fastpath.formats import narrowing
 from fastpath.optimize import optimize as fast_optimize
 from fastpath.optimize import widen_weights
+from fastpath.optimize.random_weights import fill_null_weights
 from spec.errors import UsageError
 from spec.formats.files import write_files
 from spec.formats.param import format_param, read_param
@@ -94,6 +95,8 @@ def _write(graph: Graph, piece: Graph, outparam: str, outbin: str, flag: str, en
     """Write both files, or none."""
     fp16 = flag_number(flag) in FP16_FLAGS
     narrow = None if engine == "spec" else narrowing(upstream=upstream)
+    if engine != "spec" and piece.null_weights:
+        fill_null_weights(piece)
     if engine != "spec" and (upstream or not fp16):
         widen_weights(piece)
     cut_as_upstream = upstream and piece is not graph

@@ -68,7 +68,7 @@ class RandomWeights:
     def uniform(self, low: float, high: float) -> float:
         """A binary32 number from low to high."""
         low, high = f32(low), f32(high)
-        share = f32(f32(self.draw()) / f32(_MASK))
+        share = f32(rounded_word(self.draw()) / f32(_MASK))
         return f32(low + f32(share * f32(high - low)))
 
     def fill(self, weight: Weight, layer_type: LayerType) -> Weight:
@@ -77,7 +77,7 @@ class RandomWeights:
         if weight.dtype == "int8":
             codes = [int(self.uniform(*INT8_RANGE)) for _ in range(_rounded_up(count, 16))]
             return Weight(weight.name, weight.kind, "int8", array("b", codes[:count]))
-        low, high = _float_range(weight.name, layer_type)
+        low, high = float_range(weight.name, layer_type)
         floats = [self.uniform(low, high) for _ in range(_rounded_up(count, 4))]
         return Weight(weight.name, weight.kind, "float32", array("f", floats[:count]))
 
@@ -89,11 +89,23 @@ class RandomWeights:
         return value
 
 
+def rounded_word(word: int) -> float:
+    """A 64-bit word as binary32, rounded once: 32 leading bits, the last one telling whether more follow, decide it.
+
+    >>> rounded_word(2**40 + 2**16 + 1) == 2**40 + 2**17
+    True
+    """
+    dropped = max(0, word.bit_length() - 32)
+    leading = word >> dropped << dropped
+    return f32(leading if leading == word else leading | 1 << dropped)
+
+
 def _rounded_up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 
-def _float_range(name: str, layer_type: LayerType) -> tuple[float, float]:
+def float_range(name: str, layer_type: LayerType) -> tuple[float, float]:
+    """Between which numbers the values of a float record lie."""
     if layer_type.name in _CONVOLUTION_TYPES and name in ("bottom_blob_int8_scales", "top_blob_int8_scales"):
         return BLOB_SCALE_RANGE
     if "int8_scale" in name:

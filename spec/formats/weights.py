@@ -64,6 +64,8 @@ _INT8_RECORDS = (
     "out_weight_data",
 )
 
+_QUANTIZED_AT_LOAD = ("Convolution", "ConvolutionDepthWise", "InnerProduct")
+
 Narrow = Callable[["array[float]"], "array[int]"]
 """From binary32 numbers to binary16 bit patterns."""
 
@@ -119,8 +121,15 @@ def zero_weights(graph: Graph) -> None:
                 raise FormatError(
                     graph.file, f"layer {layer.name}", f"a null model holds up to {MAX_NULL_VALUES} weights"
                 )
-            layer.weights[spec.name] = Weight(spec.name, spec.kind, "float32", array("f", bytes(4 * count)))
+            layer.weights[spec.name] = _zeros(layer, spec, count)
     graph.null_weights = True
+
+
+def _zeros(layer: Layer, spec: WeightSpec, count: int) -> Weight:
+    """A record of zeros; int8 codes where the layer would quantize float weights when it is loaded."""
+    if spec.name == "weight_data" and layer.type in _QUANTIZED_AT_LOAD and layer.get.integer("int8_scale_term"):
+        return Weight(spec.name, spec.kind, "int8", array("b", bytes(count)))
+    return Weight(spec.name, spec.kind, "float32", array("f", bytes(4 * count)))
 
 
 def load_weights(graph: Graph, data: bytes, file: str = "<memory>") -> None:

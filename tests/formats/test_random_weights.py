@@ -40,11 +40,11 @@ def test_int8_codes() -> None:
 
 
 def _weight(dtype: str, count: int) -> Weight:
-    graph = parse_param(f"7767517\n2 2\nInput in 0 1 a\nConvolution c 1 1 a b 0=1 1=1 6={count} 8=2\n")
+    term = 2 if dtype == "int8" else 0
+    graph = parse_param(f"7767517\n2 2\nInput in 0 1 a\nConvolution c 1 1 a b 0=1 1=1 6={count} 8={term}\n")
     read_weights(graph, "null")
     weight = graph.layers[1].weight("weight_data")
-    if dtype == "int8":
-        return Weight(weight.name, "tagged", "int8", type(weight.values)("b", bytes(count)))
+    assert weight.dtype == dtype
     return weight
 
 
@@ -73,6 +73,9 @@ def test_ranges() -> None:
     load_weights(graph, data)
     for layer in graph:
         for name, weight in layer.weights.items():
+            if weight.dtype == "int8":
+                assert all(-127 <= code <= 127 for code in weight.int8())
+                continue
             if "blob_int8" in name:
                 low, high = 0.001, 1.0
             elif "int8_scales" in name:

@@ -179,3 +179,14 @@ def test_pretrained_models(model: dict[str, Any], upstream: bool, tmp_path: Path
         assert [(layer.type, layer.name, layer.hints) for layer in ours] == [
             (layer.type, layer.name, layer.hints) for layer in theirs
         ]
+
+
+@pytest.mark.parametrize("case", cases("models"), ids=case_id)
+def test_null_models_have_the_right_size(case: Case, tmp_path: Path) -> None:
+    """The real tool's files are not shipped, but their sizes are; int8 layers come out int8."""
+    size = case.command["bytes"]["opt0.bin"]
+    if size > 2**26:
+        pytest.skip("half a gigabyte")
+    argv = [str(case.folder / "net.param"), "null", str(tmp_path / "o.param"), str(tmp_path / "o.bin"), "0"]
+    assert main([*argv, "--upstream"]) == 0
+    assert (tmp_path / "o.bin").stat().st_size == size
