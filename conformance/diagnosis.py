@@ -1,0 +1,219 @@
+"""Why a recurrent case fails: the first time step that differs, its codes and gates, and what explains the rest.
+
+A step's output is the next step's input, through int8 codes. So a difference in the last bits may stay one, until it
+moves a hidden value across a rounding tie: then a code differs by one, and everything after it differs visibly.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from conformance.case import Case
+from conformance.levels import text, ulp_distance
+from conformance.tensor import Tensor
+
+SMALL = 1e-5
+"""Differences up to this are the last bits of exp and tanh; larger ones need another explanation."""
+
+SHOWN = 12
+"""Codes that are printed before an ellipsis."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One time step of the reference; codes and scale of the hidden state are those before the step."""
+
+    direction: int
+    time: int
+    input_codes: list[int]
+    input_scale: float
+    hidden_codes: list[int]
+    hidden_scale: float
+    gates: dict[str, list[float]]
+    hidden: list[float]
+    cell: list[float]
+
+
+Tracer = Callable[[Case], list[Step]]
+
+
+def f32(value: float) -> float:
+    """Rounded to binary32."""
+    try:
+        rounded: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:
+        return math.copysign(math.inf, value)
+    return rounded
+
+
+def scaled(values: Sequence[float]) -> list[float]:
+    """Values times 127 / absmax, just before they are rounded to codes."""
+    largest = max(map(abs, values), default=0.0)
+    scale = f32(127.0 / largest) if largest > 0.0 else 0.0
+    return [f32(value * scale) if math.isfinite(scale) else 0.0 for value in values]
+
+
+def codes_of(values: Sequence[float]) -> list[int]:
+    """int8 codes under the dynamic scale of the values, halves away from zero.
+
+    >>> codes_of([1.0, -0.5, 0.0])
+    [127, -64, 0]
+    """
+    return [int(math.copysign(math.floor(abs(value) + 0.5), value)) for value in scaled(values)]
+
+
+def diagnose(case: Case, steps: Sequence[Step], got: Mapping[str, Tensor]) -> list[str]:
+    """Lines that explain how `got` departs from the trace; empty where the sequence itself is right."""
+    output = got.get("out0")
+    if output is None or not steps or len(output.values()) != sum(len(step.hidden) for step in steps):
+        return []
+    rows = _rows(output, steps)
+    first = next((i for i, step in enumerate(steps) if not _same(step.hidden, rows[i])), None)
+    if first is None:
+        return ["The sequence is right; only final states differ."]
+    step, row = steps[first], rows[first]
+    unit = next(q for q, value in enumerate(row) if ulp_distance(value, step.hidden[q]) != 0)
+    lines = [
+        f"First difference: direction {step.direction}, time {step.time}, unit {unit}: got {text(row[unit])},"
+        f" expected {text(step.hidden[unit])}, {ulp_distance(row[unit], step.hidden[unit]):g} ulp apart.",
+        f"Input codes there: {_short(step.input_codes)}, scale {text(step.input_scale)}.",
+        f"Hidden codes before: {_short(step.hidden_codes)}, scale {text(step.hidden_scale)}.",
+        f"Gates of unit {unit}: {', '.join(f'{name} = {values[unit]:.9g}' for name, values in step.gates.items())}."
+        if unit < len(next(iter(step.gates.values())))
+        else "The unit is made by the projection.",
+    ]
+    lines += _explanation(case, steps, rows, first, unit)
+    return lines
+
+
+def _explanation(case: Case, steps: Sequence[Step], rows: Sequence[list[float]], first: int, unit: int) -> list[str]:
+    large = next((i for i in range(first, len(steps)) if _distance(steps[i].hidden, rows[i]) > SMALL), None)
+    if large is None:
+        return [f"No value is off by more than {SMALL:g}: other roundings of exp or tanh, and no code flipped."]
+    flip = next((i for i in range(first + 1, len(steps)) if _flipped(steps, rows, i)), None)
+    if flip is not None and flip <= large and _distance(steps[first].hidden, rows[first]) <= SMALL:
+        return [_flip_line(steps, rows, flip)]
+    step = steps[large]
+    lines = [f"The step at time {step.time} is wrong by itself: its hidden codes are those of the reference."]
+    lines += _ties(case, step)
+    lines += _gate_lines(case, steps, large, rows[large], unit if large == first else _worst(step.hidden, rows[large]))
+    return lines
+
+
+def _flip_line(steps: Sequence[Step], rows: Sequence[list[float]], index: int) -> str:
+    step = steps[index]
+    before = scaled(steps[index - 1].hidden)
+    theirs = scaled(rows[index - 1])
+    codes = codes_of(rows[index - 1])
+    unit = next(q for q, code in enumerate(codes) if code != step.hidden_codes[q])
+    return (
+        f"A code flipped: before time {step.time}, hidden unit {unit} scales to {before[unit]:.7g} in the reference, to"
+        f" {theirs[unit]:.7g} here, so its code is {codes[unit]} instead of {step.hidden_codes[unit]}"
+        f" ({abs(abs(before[unit]) % 1.0 - 0.5):.2g} from the tie). What follows comes from that."
+    )
+
+
+def _ties(case: Case, step: Step) -> list[str]:
+    """Inputs of the step that lie exactly on a rounding tie."""
+    values = case.inputs["in0"].values()
+    size = len(step.input_codes)
+    row = scaled(values[step.time * size : (step.time + 1) * size])
+    return [
+        f"Input {i} scales to {value:g}, a rounding tie: half away from zero gives {step.input_codes[i]}."
+        for i, value in enumerate(row)
+        if abs(value) % 1.0 == 0.5
+    ][:3]
+
+
+def _gate_lines(case: Case, steps: Sequence[Step], index: int, row: Sequence[float], unit: int) -> list[str]:
+    """For each gate, the value that alone would explain the output, where it is a possible one."""
+    step = steps[index]
+    hidden_before, cell_before = _state_before(case, steps, index)
+    candidates = {
+        name: value
+        for name, value in _solutions(step, row, unit, hidden_before, cell_before).items()
+        if math.isfinite(value) and (0.0 if name in "IFORU" else -1.0) <= value <= 1.0
+    }
+    lines = []
+    for name, value in candidates.items():
+        twin = next((n for n, g in step.gates.items() if n != name and abs(g[unit] - value) < SMALL), "")
+        known = f", which is the value of {twin}: swapped?" if twin else ""
+        lines.append(f"Gate {name} = {value:.6g} instead of {step.gates[name][unit]:.6g} would explain it{known}")
+    return lines
+
+
+def _solutions(
+    step: Step, row: Sequence[float], unit: int, hidden: Sequence[float], cell: Sequence[float]
+) -> dict[str, float]:
+    gates = {name: values[unit] for name, values in step.gates.items() if unit < len(values)}
+    got = row[unit]
+    if set(gates) == {"H"}:
+        return {"H": got}
+    if set(gates) == {"R", "U", "N"}:
+        new, update, before = gates["N"], gates["U"], hidden[unit]
+        return {"U": _quotient(got - new, before - new), "N": _quotient(got - update * before, 1.0 - update)}
+    if set(gates) != {"I", "F", "O", "G"} or len(row) != len(cell):
+        return {}
+    squashed = _quotient(got, gates["O"])
+    result = {"O": _quotient(got, math.tanh(step.cell[unit]))}
+    if abs(squashed) < 1.0:
+        total = math.atanh(squashed)
+        result["I"] = _quotient(total - gates["F"] * cell[unit], gates["G"])
+        result["F"] = _quotient(total - gates["I"] * gates["G"], cell[unit])
+        result["G"] = _quotient(total - gates["F"] * cell[unit], gates["I"])
+    return result
+
+
+def _quotient(a: float, b: float) -> float:
+    return a / b if b else math.nan
+
+
+def _state_before(case: Case, steps: Sequence[Step], index: int) -> tuple[list[float], list[float]]:
+    step = steps[index]
+    if index and steps[index - 1].direction == step.direction:
+        return steps[index - 1].hidden, steps[index - 1].cell
+    return _initial(case, "in1", step.direction, len(step.hidden)), _initial(
+        case, "in2", step.direction, len(step.cell)
+    )
+
+
+def _initial(case: Case, name: str, direction: int, width: int) -> list[float]:
+    if name not in case.inputs:
+        return [0.0] * width
+    return case.inputs[name].values().tolist()[direction * width : (direction + 1) * width]
+
+
+def _rows(output: Tensor, steps: Sequence[Step]) -> list[list[float]]:
+    """What the implementation has for each step."""
+    values = output.values().tolist()
+    width = output.shape[-1]
+    return [values[step.time * width + step.direction * len(step.hidden) :][: len(step.hidden)] for step in steps]
+
+
+def _flipped(steps: Sequence[Step], rows: Sequence[list[float]], index: int) -> bool:
+    same_direction = steps[index - 1].direction == steps[index].direction
+    return same_direction and codes_of(rows[index - 1]) != steps[index].hidden_codes
+
+
+def _same(a: Sequence[float], b: Sequence[float]) -> bool:
+    return struct.pack(f"{len(a)}f", *a) == struct.pack(f"{len(b)}f", *b)
+
+
+def _distance(a: Sequence[float], b: Sequence[float]) -> float:
+    worst = 0.0
+    for x, y in zip(a, b, strict=True):
+        difference = abs(x - y)
+        worst = math.inf if math.isnan(difference) else max(worst, difference)
+    return worst
+
+
+def _worst(a: Sequence[float], b: Sequence[float]) -> int:
+    return max(range(len(a)), key=lambda q: abs(a[q] - b[q]))
+
+
+def _short(codes: Sequence[int]) -> str:
+    shown = " ".join(map(str, codes[:SHOWN]))
+    return f"[{shown} …] ({len(codes)})" if len(codes) > SHOWN else f"[{shown}]"
