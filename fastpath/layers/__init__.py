@@ -13,11 +13,13 @@ from fastpath.layers import (
     crop,
     deconvolution,
     dequantize,
+    detection_output,
     diag,
     eltwise,
     embed,
     fold,
     gemm,
+    grid_sample,
     gru,
     identity,
     inner_product,
@@ -44,6 +46,7 @@ from fastpath.layers import (
     softmax,
     tile,
     unary_op,
+    yolo_detection_output,
 )
 from fastpath.layers.common import Prepare
 
@@ -58,11 +61,13 @@ MODULES = (
     crop,
     deconvolution,
     dequantize,
+    detection_output,
     diag,
     eltwise,
     embed,
     fold,
     gemm,
+    grid_sample,
     gru,
     identity,
     inner_product,
@@ -89,6 +94,7 @@ MODULES = (
     softmax,
     tile,
     unary_op,
+    yolo_detection_output,
 )
 """Every module with layer types, alphabetically."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastpath.layers.common import Array, Operator, Prepare, fault, float_bottom, resolve_axis, running_sum
+from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, float_bottom, resolve_axis, running_sum
 from fastpath.layers.functions import exp
 from spec.graph import Layer
 
@@ -21,10 +21,16 @@ def prepare_softmax(layer: Layer) -> Operator:
     def operator(bottoms: list[Array]) -> list[Array]:
         blob = float_bottom(layer, bottoms)
         where = resolve_axis(layer, axis, blob.ndim)
-        powers = exp(blob - blob.max(axis=where, keepdims=True))
-        return [powers / np.expand_dims(running_sum(powers, where), where)]
+        return [softmax(blob, where)]
 
     return operator
+
+
+def softmax(values: Floats, axis: int) -> Floats:
+    """exp(x - max) / sum of exp(x - max) along one axis, the sum in order."""
+    powers = exp(values - values.max(axis=axis, keepdims=True))
+    total: Floats = np.expand_dims(running_sum(powers, axis), axis)
+    return powers / total
 
 
 PREPARE: dict[str, Prepare] = {"Softmax": prepare_softmax}

@@ -447,3 +447,71 @@ def test_fold_and_unfold(geometry: ConvGeometry, output_h: int, output_w: int, d
     cells = int(np.prod(geometry.kernel))
     for windows in {data.draw(st.integers(1, 9)), output_h * output_w}:
         assert_agree(layer, [data.draw(float_tensors((2 * cells, windows)))])
+
+
+# Grids and boxes.
+
+
+@MANY
+@given(
+    st.integers(0, 3),
+    st.integers(0, 3),
+    st.integers(0, 1),
+    st.booleans(),
+    st.sampled_from([(2, 3, 4), (1, 1, 5), (2, 2, 3, 4), (1, 3)]),
+    st.data(),
+)
+def test_grid_sample(
+    kind: int, padding: int, align_corner: int, fused: bool, shape: tuple[int, ...], data: st.DataObject
+) -> None:
+    places = tuple(data.draw(st.integers(1, 3)) for _ in shape[1:])
+    grid = data.draw(float_tensors((*places, len(shape) - 1), 2.0))
+    if fused:
+        grid = np.moveaxis(grid, -1, 0)
+    layer = layer_of("GridSample", {0: kind, 1: padding, 2: align_corner, 3: int(fused)})
+    assert_agree(layer, [data.draw(float_tensors(shape)), np.ascontiguousarray(grid)])
+
+
+def test_prior_box() -> None:
+    feature, image = np.zeros((3, 2, 3), np.float32), np.zeros((3, 30, 40), np.float32)
+    sizes: dict[int, Any] = {0: [10.0, 21.0], 2: [2.0, 3.0]}
+    for params in (
+        {},
+        {1: [15.0, 30.0]},
+        {1: [15.0, 30.0], 7: 0, 8: 0},
+        {13: 0.5, 14: 1, 15: 1},
+        {9: 50, 10: 60, 11: 8.0, 12: 16.0, 13: 0.5},
+        {1: [15.0]},
+    ):
+        images: dict[int, Any] = {9: -233, 10: -233}
+        assert_agree(layer_of("PriorBox", sizes | images | params), [feature, image])
+        assert_agree(layer_of("PriorBox", sizes | images | params), [feature])
+
+
+@FEW
+@given(st.integers(1, 4), st.integers(1, 30), st.integers(0, 2**31), st.booleans())
+def test_detection_output(classes: int, count: int, seed: int, mxnet: bool) -> None:
+    random = np.random.default_rng(seed)
+    corner = random.uniform(0, 0.7, (count, 2))
+    prior = np.concatenate([corner, corner + random.uniform(0.05, 0.3, (count, 2))], 1).astype(np.float32)
+    location = random.standard_normal(4 * count, np.float32)
+    scores = (random.integers(0, 20, (classes, count)) / 20).astype(np.float32)
+    params = {0: -233 if mxnet else classes, 1: 0.3, 2: 12, 3: 8, 4: 0.4}
+    if mxnet:
+        bottoms = [location, scores, prior]
+    else:
+        variances = random.uniform(0.1, 0.3, (count, 4)).astype(np.float32)
+        bottoms = [location, np.ascontiguousarray(scores.T).reshape(-1), np.stack([prior, variances]).reshape(2, -1)]
+    assert_agree(layer_of("DetectionOutput", params), bottoms)
+
+
+@FEW
+@given(st.integers(1, 3), st.integers(0, 2**31), st.sampled_from([0.05, 0.5, 1.5]), st.sampled_from([0.3, 0.9]))
+def test_yolo(classes: int, seed: int, threshold: float, overlap: float) -> None:
+    random = np.random.default_rng(seed)
+    maps = [np.round(random.standard_normal((2 * (5 + classes), h, 3)) * 2, 1).astype(np.float32) for h in (2, 4)]
+    biases = random.uniform(1, 9, 8).astype(np.float32).tolist()
+    common = {0: classes, 1: 2, 2: threshold, 3: overlap, 4: biases}
+    assert_agree(layer_of("YoloDetectionOutput", common), maps[:1])
+    for mask in ([0.0, 1.0, 3.0, 2.0], [0, 1, 1077936128, 1073741824], [0.0, 1.0, 4.0, 2.0], [0.0]):
+        assert_agree(layer_of("Yolov3DetectionOutput", common | {5: mask, 6: [8.0, 4.0]}), maps)
