@@ -52,7 +52,9 @@ padding                Padding
 =====================  ================================================================================================
 
 Modules without types: `common` (what a layer asks of its bottoms), `functions` (exp, log and their like in binary32),
-`strided` (index arithmetic), `window` (sizes and padding of sliding windows), `shape_expression`, `activation` (fused).
+`strided` (index arithmetic), `window` (sizes and padding of sliding windows), `shape_expression`, `activation` (fused),
+`static_scales` and `dynamic_scales` (the int8 steps of layers with calibrated and with run-time scales), `recurrent`
+(RNN, LSTM, GRU), `attention` (MultiHeadAttention, SDPA).
 """
 
 from __future__ import annotations
@@ -97,6 +99,7 @@ from spec.layers import (
     requantize,
     reshape,
     rnn,
+    roi,
     sdpa,
     sigmoid,
     slice,
@@ -145,6 +148,7 @@ MODULES: tuple[ModuleType, ...] = (
     requantize,
     reshape,
     rnn,
+    roi,
     sdpa,
     sigmoid,
     slice,

@@ -392,6 +392,8 @@ def test_gemm_spreads_c(seed: int, m: int, n: int, k: int) -> None:
     assert run(layer, a, b, blob((m, 1), column)) == run(layer, a, b, per_row)
     assert run(layer, a, b, blob((1, n), row))[0].values == run(layer, a, b, per_column)[0].values
     assert run(layer, a, b, blob((n,), row))[0].values == run(layer, a, b, per_column)[0].values
+    if m != n:
+        assert run(layer, a, b, blob((m,), column)) == run(layer, a, b, per_row)
     assert run(layer, a, b, blob((1,), [0.25])) == run(layer, a, b, blob((m, n), [0.25] * (m * n)))
 
 
