@@ -14,6 +14,10 @@ BINS = 2048
 """Bins of a histogram: bin i holds the magnitudes in [i, i + 1) * absmax / BINS, and the last one absmax as well."""
 
 
+SMALLEST = np.float32(2.0**-126)
+"""The smallest normal binary32 number. Magnitudes below it count as zero: ncnn flushes them while it runs a network."""
+
+
 @dataclass(frozen=True)
 class Range:
     """How large activations get. `count` is the number of elements in the blob of the last sample."""
@@ -60,15 +64,16 @@ def blob_range(values: Floats, sample: int) -> Range:
     if not np.isfinite(largest):
         first = values[~np.isfinite(values)][0]
         raise ValueError(f"the activations hold {float(first)}")
-    return Range(abs(float(largest)), values.size, sample)
+    return Range(float(largest) if largest >= SMALLEST else 0.0, values.size, sample)
 
 
 def blob_histogram(values: Floats, absmax: float) -> Histogram:
     """The histogram of one blob, whose magnitudes are at most `absmax`."""
-    zeros = values.size - int(np.count_nonzero(values))
+    positions = np.abs(values)
+    positions[positions < SMALLEST] = 0
+    zeros = values.size - int(np.count_nonzero(positions))
     if zeros == values.size:
         return Histogram(absmax, np.zeros(BINS, np.int64), zeros)
-    positions = np.abs(values)
     positions /= np.float32(absmax)
     positions *= np.float32(BINS)
     counts = np.bincount(positions.ravel().astype(np.intp), minlength=BINS + 1)

@@ -17,6 +17,10 @@ BINS = 2048
 """Bins of a histogram: bin i holds the magnitudes in [i, i + 1) * absmax / BINS, and the last one absmax as well."""
 
 
+SMALLEST = 2.0**-126
+"""The smallest normal binary32 number. Magnitudes below it count as zero: ncnn flushes them while it runs a network."""
+
+
 @dataclass(frozen=True)
 class Range:
     """How large activations get. `count` is the number of elements in the blob of the last sample.
@@ -75,13 +79,13 @@ def blob_range(values: Iterable[float], sample: int) -> Range:
             raise ValueError(f"the activations hold {value}")
         largest = max(largest, abs(value))
         count += 1
-    return Range(largest, count, sample)
+    return Range(largest if largest >= SMALLEST else 0.0, count, sample)
 
 
 def blob_histogram(values: Iterable[float], absmax: float) -> Histogram:
     """The histogram of one blob, whose magnitudes are at most `absmax`.
 
-    A value other than zero falls into bin trunc(f32(f32(|value| / absmax) * BINS)); absmax itself into the last bin.
+    A magnitude of at least `SMALLEST` falls into bin trunc(f32(f32(|value| / absmax) * BINS)); absmax into the last bin.
 
     Follows: ncnn tools/quantize/ncnn2table.cpp @ a4d2ea1d.
 
@@ -92,7 +96,7 @@ def blob_histogram(values: Iterable[float], absmax: float) -> Histogram:
     counts = [0] * BINS
     zeros = 0
     for value in values:
-        if value == 0.0:
+        if abs(value) < SMALLEST:
             zeros += 1
         else:
             position = math.trunc(f32(f32(abs(value) / absmax) * BINS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,10 +25,8 @@ def test_the_divergence_at_any_length(counts: list[int], lengths: list[int]) -> 
         assert float(curve[length - spec.TARGET_BINS]) == spec.divergence(distribution, length)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_whole_search(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    values = (random.laplace(size=4000) if seed == 1 else random.normal(size=500)).astype(np.float32)
+def test_the_whole_search() -> None:
+    values = np.random.default_rng(1).laplace(size=4000).astype(np.float32)
     ours = fast_statistics.blob_histogram(values, fast_statistics.blob_range(values, 0).absmax)
     reference = spec_statistics.blob_histogram(values.tolist(), ours.absmax)
     found, expected = fast.kl_threshold(ours), spec.kl_threshold(reference)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.calibration.comparison import Comparison, compare, run, words
+from tests.calibration.comparison import ACTIVATION_TOLERANCE, DEEP_TOLERANCE, Comparison, compare, run, words
 from tests.models import DIGITS, UPSTREAM_FILES
 from tests.shared import require_shared
 
@@ -34,7 +34,9 @@ def calls(name: str) -> list[list[str]]:
     ]
 
 
-def compared(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Comparison]]:
+def compared(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tolerance: float = ACTIVATION_TOLERANCE
+) -> Iterator[tuple[str, Comparison]]:
     """Each table of a network, and how ours compares."""
     folder = require_shared("models", name)
     for argv in calls(name):
@@ -45,7 +47,7 @@ def compared(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         argv[position] = str(tmp_path / "ours.table")
         outcome = run(argv, folder, monkeypatch)
         assert outcome.status == 0, outcome.stderr
-        yield real.name, compare(tmp_path / "ours.table", real, outcome.calibration)
+        yield real.name, compare(tmp_path / "ours.table", real, outcome.calibration, tolerance)
 
 
 @pytest.mark.parametrize("name", [*DIGITS, "dtln1", "g2p-en-decoder"])
@@ -59,7 +61,7 @@ def test_small_networks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_large_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     activations, moved, wrong = 0, [], []
     for name in UPSTREAM_FILES:
-        for table, result in compared(name, tmp_path, monkeypatch):
+        for table, result in compared(name, tmp_path, monkeypatch, DEEP_TOLERANCE):
             print(f"{name} {table}: {result.weights} weight scales, {result.activations} activations")
             print("".join(f"    {text}\n" for text in result.moved + result.wrong), end="")
             if table not in JPEG_TABLES:
