@@ -199,7 +199,8 @@ class Convolution8:
         low, high = int(extremes.min()), int(extremes.max())
         if low == high:
             return None
-        return fit(find_steps(chain, self.num_output, bound, low, high), bound, low, high)
+        slopes = self.descale.astype(np.float64) * np.float64(top_scale)
+        return fit(find_steps(chain, self.num_output, bound, low, high), slopes, bound, low, high)
 
 
 def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, excess: NDArray[np.int64]) -> Staircase:

@@ -25,8 +25,11 @@ MULTIPLIER_BITS = 31
 LARGEST_SHIFT = 54
 """Leaves room for a byte above the shift."""
 
-NUDGES = np.arange(-6, 7)
-"""Multipliers tried around the slope, in units of 2**-26 of it."""
+SEARCH_BITS = 18
+"""Multipliers are searched within a 2**-18 part of the slope."""
+
+NO_LOWER_LIMIT = np.iinfo(np.int64).min
+NO_UPPER_LIMIT = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -61,50 +64,56 @@ def find_steps(chain: Chain, channels: int, bound: int, low: int, high: int) -> 
         below = np.where(open_ & ~enough, middle, below)
 
 
-def fit(steps: Longs, bound: int, low: int, high: int) -> Stairs | None:
-    """Multipliers for these steps; None where no straight line comes within one of the staircase."""
-    codes = np.arange(low + 1, high + 1)
-    slopes = _slopes(steps, bound)
+def fit(steps: Longs, slopes: NDArray[np.float64], bound: int, low: int, high: int) -> Stairs | None:
+    """Multipliers near these slopes (codes per sum); None where no straight line comes within one of the staircase."""
     largest = float(slopes.max())
-    shift = (
-        LARGEST_SHIFT
-        if largest <= 0
-        else int(np.clip(MULTIPLIER_BITS - np.ceil(np.log2(largest)) - 1, 1, LARGEST_SHIFT))
-    )
+    shift = LARGEST_SHIFT
+    if largest > 0:
+        shift = int(np.clip(MULTIPLIER_BITS - np.ceil(np.log2(largest)) - 1, 1, LARGEST_SHIFT))
     unit = np.int64(1) << np.int64(shift)
-    straight = np.rint(slopes * float(unit)).astype(np.int64)
-    begins, ends = codes * unit, codes * unit - 1
-    reachable, entered = steps <= bound, steps > -bound
-    m = straight.copy()
-    c = np.zeros_like(m)
-    exact = np.zeros(m.shape, np.bool_)
-    for nudge in NUDGES[np.argsort(np.abs(NUDGES))]:
-        trial = np.maximum(straight + (straight >> 26) * nudge, 0)
-        least = np.where(reachable, begins - steps * trial[:, np.newaxis], np.iinfo(np.int64).min).max(axis=1)
-        most = np.where(entered, ends - (steps - 1) * trial[:, np.newaxis], np.iinfo(np.int64).max).min(axis=1)
-        found = ~exact & (least <= most)
-        m, c, exact = np.where(found, trial, m), np.where(found, _between(least, most), c), exact | found
-    if exact.all():
-        return Stairs(m, c, shift, low, high, bound, True, steps)
-    # Take the highest line that nowhere passes the staircase, and see how far below it lies.
-    most = np.where(entered, ends - (steps - 1) * m[:, np.newaxis], np.iinfo(np.int64).max).min(axis=1)
-    c = np.where(exact, c, most)
-    guess = (steps * m[:, np.newaxis] + c[:, np.newaxis]) >> np.int64(shift)
-    near = np.where(reachable, guess >= codes - 1, True).all()
-    return Stairs(m, c, shift, low, high, bound, False, steps) if near else None
+    lines = _Lines(steps, bound, np.arange(low + 1, high + 1), unit)
+    m = lines.best(np.rint(slopes * float(unit)).astype(np.int64))
+    least, most = lines.limits(m)
+    exact = bool((least <= most).all())
+    # Where no line fits, take the highest one that nowhere passes the staircase.
+    c = np.where(least == NO_LOWER_LIMIT, np.where(most == NO_UPPER_LIMIT, 0, most), np.minimum(least, most))
+    if not exact and not lines.near(m, c, shift):
+        return None
+    return Stairs(m, c, shift, low, high, bound, exact, steps)
 
 
-def _slopes(steps: Longs, bound: int) -> NDArray[np.float64]:
-    """Codes per sum, from the first to the last step of each channel that lies inside the bounds."""
-    inside = (steps > -bound) & (steps <= bound)
-    count = inside.sum(axis=1)
-    first = np.where(inside, steps, np.iinfo(np.int64).max).min(axis=1)
-    last = np.where(inside, steps, np.iinfo(np.int64).min).max(axis=1)
-    several = (count > 1) & (last > first)
-    run = np.where(several, last - first, 1)
-    return np.where(several, (count - 1) / run, 0.0)
+class _Lines:
+    """Lines m, c and the steps that they should reproduce."""
 
+    def __init__(self, steps: Longs, bound: int, codes: Longs, unit: np.int64) -> None:
+        self.steps, self.codes, self.unit = steps, codes, unit
+        self.reached, self.entered = steps <= bound, steps > -bound
 
-def _between(least: Longs, most: Longs) -> Longs:
-    """A whole number from least to most, either of which may be without a limit."""
-    return np.where(least == np.iinfo(np.int64).min, np.where(most == np.iinfo(np.int64).max, 0, most), least)
+    def limits(self, m: Longs) -> tuple[Longs, Longs]:
+        """The least c that reaches every step in time, and the largest that reaches none too early."""
+        slope = m[:, np.newaxis]
+        least = np.where(self.reached, self.codes * self.unit - self.steps * slope, NO_LOWER_LIMIT)
+        most = np.where(self.entered, self.codes * self.unit - 1 - (self.steps - 1) * slope, NO_UPPER_LIMIT)
+        return least.max(axis=1), most.min(axis=1)
+
+    def best(self, m: Longs) -> Longs:
+        """Multipliers near m that leave most room for c. The room is a concave function of m, so a search finds it."""
+        least, most = self.limits(m)
+        wrong = least > most
+        low, high = np.where(wrong, m - (m >> SEARCH_BITS), m), np.where(wrong, m + (m >> SEARCH_BITS), m)
+        while (high - low > 2).any():
+            third = (high - low) // 3
+            left, right = low + third, high - third
+            rises = self._room(left) < self._room(right)
+            low, high = np.where(rises & (third > 0), left, low), np.where(rises | (third == 0), high, right)
+        return low + (high - low) // 2
+
+    def _room(self, m: Longs) -> Longs:
+        least, most = self.limits(m)
+        room: Longs = np.where((least == NO_LOWER_LIMIT) | (most == NO_UPPER_LIMIT), 0, most - least)
+        return room
+
+    def near(self, m: Longs, c: Longs, shift: int) -> bool:
+        """Whether the line is at most one below the staircase."""
+        guess = (self.steps * m[:, np.newaxis] + c[:, np.newaxis]) >> np.int64(shift)
+        return bool(np.where(self.reached, guess >= self.codes - 1, True).all())
