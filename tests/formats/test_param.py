@@ -101,6 +101,8 @@ def test_float_tokens_as_ncnn_reads_them(token: str, value: float) -> None:
         ("1.00000005960464477539062500000000001", 1.0),
         ("9007199791611905.0", 9007199254740992.0),
         ("0.0e400", 0.0),
+        ("5.54583706342463052e-33", 5.545836879753638e-33),
+        ("4.21533670770900774e+33", 4.2153368624515127e33),
     ],
 )
 def test_long_tokens_as_the_released_runtime_reads_them(token: str, value: float) -> None:
