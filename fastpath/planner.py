@@ -483,7 +483,7 @@ class Builder:
             bottom = self._storage(source)
         else:
             bottom = self.storages[entry_name(index)]
-            entry = Entry(convolution.layer, convolution.bottom_scale, bottom, shape[0])
+            entry = Entry(level, self.workshop, convolution.layer, convolution.bottom_scale, bottom, shape)
             actions += frame(level, bottom)
         place = (pads[0], pads[2])
         if target in self.flow.hidden:

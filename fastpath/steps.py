@@ -6,6 +6,7 @@ together, and border pixels around it. The zero point is 0 where no code is nega
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,7 @@ from fastpath.kernels.packing import (
     pack_dense,
     pack_depthwise,
     pack_lanes,
+    pack_pairs,
     round_up,
 )
 from fastpath.kernels.source.capacity import (
@@ -38,14 +40,14 @@ from fastpath.kernels.source.capacity import (
     SLACK,
     STEPS,
 )
-from fastpath.kernels.source.records import Feature, Scratch, Staircase, Weights, Window
+from fastpath.kernels.source.records import DepthwiseWeights, Feature, Scratch, Staircase, Weights, Window
 from fastpath.kernels.staircase import Stairs, find_steps, fit
 from fastpath.layers.activation import CLIP, NONE, RELU, Activation
 from fastpath.layers.common import Array, Floats, Operator, fault
 from fastpath.layers.epilogue import Epilogue
 from fastpath.layers.window import Pads, resolve_pads
 from fastpath.layers.window import Window as LayerWindow
-from fastpath.rounding import finite, quantize_to_floats
+from fastpath.rounding import BLOCK, finite, round_in_place
 from spec.graph import Layer, Shape
 
 SIGNED_ZERO = 128
@@ -56,6 +58,9 @@ PANEL_TILE = 48 * 1024
 
 SUM_TILE = 32 * 1024
 """Sums of one tile."""
+
+LANE_RUN = 256
+"""Lanes that are computed in one run where neighbouring pixels can be."""
 
 FLOAT_TILE = 256 * 1024
 """Sums that wait together to become floats."""
@@ -101,14 +106,6 @@ class Storage:
         place = self.origin - pad_top * self.row - pad_left * self.pixel
         feature: Feature = kernels.records.Feature(self.buffer.data, place, self.row, self.pixel)
         return feature
-
-    def image(self, channels: int) -> NDArray[np.uint8]:
-        """Numpy's view, (h, w, channels), without borders."""
-        first = self.origin - self.buffer.start
-        view: NDArray[np.uint8] = np.lib.stride_tricks.as_strided(
-            self.buffer.items[first:], (self.h, self.w, channels), (self.row, self.pixel, 1)
-        )
-        return view
 
 
 def storage_bytes(h: int, w: int, pixel: int, borders: tuple[int, int, int, int]) -> int:
@@ -217,8 +214,18 @@ def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, e
         buffer.items[entry : entry + thresholds.size] = thresholds.reshape(-1)
         table, place = buffer.data, buffer.start + entry
     low, high = stairs.low + zero, stairs.high + zero
+    repeat = max(LANE_RUN // m.size, 1)
     record: Staircase = kernels.records.Staircase(
-        long_vec(m, CHANNELS), long_vec(c, CHANNELS), stairs.shift, low, high, not stairs.exact, table, place, m.size
+        long_vec(np.tile(m, repeat), CHANNELS),
+        long_vec(np.tile(c, repeat), CHANNELS),
+        stairs.shift,
+        low,
+        high,
+        not stairs.exact,
+        table,
+        place,
+        m.size,
+        repeat,
     )
     return record
 
@@ -242,22 +249,33 @@ def frame(kernels: Kernels, storage: Storage) -> list[Action]:
 class Entry:
     """Brings a float32 or int8 blob into a feature map: quantize, add the zero point, interleave the channels."""
 
-    def __init__(self, layer: Layer, scale: np.float32, storage: Storage, channels: int) -> None:
-        self.layer, self.scale, self.zero = layer, scale, storage.zero
-        self.target = storage.image(channels).transpose(2, 0, 1)
-        self.scaled = np.empty(self.target.shape, np.float32)
+    def __init__(
+        self, kernels: Kernels, workshop: Workshop, layer: Layer, scale: np.float32, storage: Storage, shape: Shape
+    ) -> None:
+        self.layer, self.scale = layer, scale
+        self.codes: NDArray[np.int8] = workshop.panel.items.view(np.int8)[: math.prod(shape)]
+        feature = storage.feature(kernels)
+        # With a zero point of 128, adding it and flipping the highest bit are the same.
+        self.arguments = (workshop.panel.data, workshop.panel.start, *shape, storage.zero, feature)
+        self.interleave = kernels.move.interleave
+        self.values = np.empty(BLOCK, np.float32)
+        self.signs = np.empty(BLOCK, np.int32)
 
     def __call__(self, blob: Array) -> None:
         """GraphError for values that have no code."""
+        flat = blob.reshape(-1)
         if blob.dtype == np.int8:
-            np.add(blob, self.zero, out=self.target, casting="unsafe", dtype=np.int16)
-            return
-        if not finite(blob):
-            raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
-        quantize_to_floats(blob, self.scale, self.scaled)
-        if self.zero:
-            np.add(self.scaled, np.float32(self.zero), out=self.scaled)
-        np.copyto(self.target, self.scaled, casting="unsafe")
+            np.copyto(self.codes, flat)
+        else:
+            if not finite(blob):
+                raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
+            for first in range(0, flat.size, BLOCK):
+                part = flat[first : first + BLOCK]
+                values = self.values[: part.size]
+                np.multiply(part, self.scale, out=values)
+                round_in_place(values, self.signs[: part.size])
+                np.copyto(self.codes[first : first + part.size], values, casting="unsafe")
+        self.interleave(*self.arguments)
 
 
 class Exit:
@@ -285,8 +303,8 @@ def dense_weights(
 ) -> tuple[Weights, NDArray[np.int64]]:
     """Packed weights, and what the sums of each channel are too large by for feature maps of this zero point."""
     weight = convolution.weight
-    if codes_leave and zero == 0 and fits_lanes(weight):
-        return pack_lanes(kernels, weight)
+    if codes_leave and fits_lanes(weight, zero):
+        return (pack_pairs(kernels, weight), np.zeros(len(weight), np.int64)) if zero else pack_lanes(kernels, weight)
     excess = zero * weight.astype(np.int64).sum(axis=(1, 2, 3))
     return pack_dense(kernels, weight, dense_form(kernels)), excess
 
@@ -372,6 +390,14 @@ def dense_to_blob(
     return convolve, kernel_name(kernels, weights)
 
 
+def depthwise_weights(kernels: Kernels, convolution: Convolution8, bottom: Storage) -> DepthwiseWeights:
+    """Packed weights; several pixels make one run of lanes where they are neighbours in memory and in the layer."""
+    channels = convolution.num_output
+    adjacent = convolution.window.stride[1] == 1 and bottom.pixel == channels
+    repeat = max(LANE_RUN // channels, 1) if adjacent and convolution.window.kernel == (3, 3) else 1
+    return pack_depthwise(kernels, convolution.weight, bottom.zero, repeat)
+
+
 def depthwise_to_codes(
     kernels: Kernels,
     workshop: Workshop,
@@ -385,7 +411,7 @@ def depthwise_to_codes(
     arguments = (
         bottom.feature(kernels, *pads),
         window_record(kernels, convolution.window, top.h, top.w),
-        pack_depthwise(kernels, convolution.weight, bottom.zero),
+        depthwise_weights(kernels, convolution, bottom),
         staircase(kernels, workshop, stairs, top.zero, np.zeros(convolution.num_output, np.int64)),
         top.feature(kernels),
         workshop.scratch(kernels),
@@ -406,7 +432,7 @@ def depthwise_to_blob(
     n = convolution.num_output
     out_h, out_w = size
     leave = Exit(convolution, np.zeros(n, np.int64))
-    weights = pack_depthwise(kernels, convolution.weight, bottom.zero)
+    weights = depthwise_weights(kernels, convolution, bottom)
     rows_at_once = max(min(FLOAT_TILE // (n * out_w), out_h), 1)
     origin = bottom.feature(kernels, *pads)
     calls = []

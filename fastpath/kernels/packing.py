@@ -14,11 +14,14 @@ from fastpath.kernels.source.records import DepthwiseWeights, Weights
 
 Codes = NDArray[np.int8]
 
-BYTES_4X4, BYTES_2X4, WORDS_2X4, LANES_16, LANES_32 = range(5)
+BYTES_4X4, BYTES_2X4, WORDS_2X4, LANES_16, LANES_32, PAIRS_28 = range(6)
 """Values of `Weights.form`."""
 
 LANE_LENGTHS = {16: LANES_16, 32: LANES_32}
-"""Lengths of the patches that the lane kernels take."""
+"""Lengths of the patches of codes from 0 to 127 that the lane kernels take."""
+
+PAIRS_LENGTH = 28
+"""Length of the patches of signed codes that a lane kernel takes: 3 by 3 by 3, rounded up."""
 
 LANES = 32
 """Output channels that a lane kernel computes at a time."""
@@ -97,9 +100,9 @@ def lane_offsets(rows: Codes) -> NDArray[np.int64]:
 
 
 def pack_lanes(kernels: Kernels, weight: Codes) -> tuple[Weights, NDArray[np.int64]]:
-    """Weights (num_output, channels, 1, 1) for a lane kernel, and what each channel's sums are too large by.
+    """Weights (num_output, channels, kernel_h, kernel_w) for codes 0 to 127, and by how much its sums are too large.
 
-    The weights must not hold -128, and `channels` must not exceed the longest of `LANE_LENGTHS`.
+    The weights must not hold -128, and no row must be longer than the longest of `LANE_LENGTHS`.
     """
     rows = patch_order(weight)
     k = min(length for length in LANE_LENGTHS if length >= rows.shape[1])
@@ -107,28 +110,34 @@ def pack_lanes(kernels: Kernels, weight: Codes) -> tuple[Weights, NDArray[np.int
     padded[: rows.shape[0], : rows.shape[1]] = rows
     offsets = lane_offsets(padded)
     grouped = np.concatenate([padded.reshape(-1, k // 4, 4), offsets[:, :, np.newaxis]], axis=2)
-    lanes = grouped.reshape(-1, LANES, k + k // 4).swapaxes(1, 2).astype(np.int16)
-    words = word_buffer(BLOCK)
-    words.items[: lanes.size] = lanes.reshape(-1)
-    packed: Weights = kernels.records.Weights(
-        LANE_LENGTHS[k],
-        [],
-        [words.data],
-        long_vec(np.array([words.start]), 1),
-        long_vec(np.array([padded.shape[0]]), 1),
-        weight.shape[1],
-        k,
-    )
+    packed = _lane_weights(kernels, grouped.reshape(-1, k + k // 4).astype(np.int16), LANE_LENGTHS[k], weight.shape[1])
     return packed, offsets.sum(axis=1)[: rows.shape[0]]
 
 
-def fits_lanes(weight: Codes) -> bool:
-    """Whether a lane kernel can compute with these weights (num_output, channels, kernel_h, kernel_w)."""
+def pack_pairs(kernels: Kernels, weight: Codes) -> Weights:
+    """Weights (num_output, channels, kernel_h, kernel_w) with no more than `PAIRS_LENGTH` a row, for signed codes."""
+    rows = patch_order(weight)
+    padded = np.zeros((round_up(rows.shape[0], LANES), PAIRS_LENGTH), np.int16)
+    padded[: rows.shape[0], : rows.shape[1]] = rows
+    return _lane_weights(kernels, padded, PAIRS_28, weight.shape[1])
+
+
+def _lane_weights(kernels: Kernels, rows: NDArray[np.int16], form: int, channels: int) -> Weights:
+    """Rows (num_output, length) as [num_output / LANES][length][LANES]."""
+    lanes = rows.reshape(-1, LANES, rows.shape[1]).swapaxes(1, 2)
+    words = word_buffer(BLOCK)
+    words.items[: lanes.size] = lanes.reshape(-1)
+    starts, counts = long_vec(np.array([words.start]), 1), long_vec(np.array([rows.shape[0]]), 1)
+    packed: Weights = kernels.records.Weights(form, [], [words.data], starts, counts, channels, rows.shape[1])
+    return packed
+
+
+def fits_lanes(weight: Codes, zero: int) -> bool:
+    """Whether a lane kernel can compute with these weights and feature maps of this zero point."""
     num_output, channels, kernel_h, kernel_w = weight.shape
+    longest = PAIRS_LENGTH if zero else max(LANE_LENGTHS)
     room = BLOCK // (max(LANE_LENGTHS) // 4 * 5)
-    return (
-        kernel_h * kernel_w == 1 and channels <= max(LANE_LENGTHS) and num_output <= room and int(weight.min()) > -128
-    )
+    return channels * kernel_h * kernel_w <= longest and num_output <= room and int(weight.min()) > -128
 
 
 def fits_dense(weight: Codes) -> bool:
@@ -137,12 +146,12 @@ def fits_dense(weight: Codes) -> bool:
     return round_up(num_output, LANES) <= CHANNELS and round_up(channels * kernel_h * kernel_w, 32) <= PATCH - 32
 
 
-def pack_depthwise(kernels: Kernels, weight: Codes, zero: int) -> DepthwiseWeights:
-    """Weights (channels, 1, kernel_h, kernel_w) of a depthwise layer whose feature map has this zero point."""
-    taps = weight.reshape(weight.shape[0], -1).T
+def pack_depthwise(kernels: Kernels, weight: Codes, zero: int, repeat: int) -> DepthwiseWeights:
+    """Weights (channels, 1, kernel_h, kernel_w) of a depthwise layer, each kernel position `repeat` times."""
+    taps = np.tile(weight.reshape(weight.shape[0], -1).T, (1, repeat))
     words = word_buffer(BLOCK)
     words.items[: taps.size] = taps.reshape(-1)
-    packed: DepthwiseWeights = kernels.records.DepthwiseWeights(words.data, words.start, weight.shape[0], zero)
+    packed: DepthwiseWeights = kernels.records.DepthwiseWeights(words.data, words.start, weight.shape[0], repeat, zero)
     return packed
 
 

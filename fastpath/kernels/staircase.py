@@ -106,7 +106,8 @@ class _Lines:
             left, right = low + third, high - third
             rises = self._room(left) < self._room(right)
             low, high = np.where(rises & (third > 0), left, low), np.where(rises | (third == 0), high, right)
-        return low + (high - low) // 2
+        middle: Longs = low + (high - low) // 2
+        return middle
 
     def _room(self, m: Longs) -> Longs:
         least, most = self.limits(m)

@@ -39,7 +39,7 @@ Written by fastpath/kernels/write_source.py; change it there.
 Where a patch has 32 values or fewer, adding up the lanes of a dot product takes longer than the product. Here no lane
 is ever added to another. A patch holds codes 0 to 127. Four products and the row of offsets after their weights fit
 16 bits, because the offset centres the range that the four can span; `fastpath.kernels.packing` computes the offsets,
-and they are taken off again where the sums are requantized.
+and they are taken off again where the sums are requantized. Of signed codes two products fit without an offset.
 """
 
 # fmt: off
@@ -168,6 +168,54 @@ def lanes(k: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def pairs(k: int) -> str:
+    """The function for patches of k bytes with zero point 128, weights [channels / 32][k][32]."""
+    values, groups = range(k), range(k // 2)
+    block = k * 32
+    lines = [
+        f"def pairs_{k}(",
+        "    x: vec[u8],",
+        "    points: vec[i64],",
+        "    pixels: i64,",
+        "    w: vec[i16],",
+        "    first: i64,",
+        "    channels: i64,",
+        "    acc: vec[i32],",
+        "    start: i64,",
+        "    pixel_step: i64,",
+        ") -> None:",
+        f'    """acc[start + pixel * pixel_step + channel] for patches of {k} signed codes, zero point 128."""',
+        "    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:",
+        '        raise ValueError("buffer too small")',
+        "    if channels < 0 or channels > CHANNELS or pixels > POINTS:",
+        '        raise ValueError("layer too large")',
+        "    j: i64 = 0",
+        "    p: i64 = 0",
+        "    _block: i64 = 0",
+        "    out = start",
+        "    for p in range(pixels):",
+        "        a = points[p]",
+        f"        if a < 0 or a > FEATURES - {k}:",
+        '            raise ValueError("patch out of range")',
+        *(f"        x{i} = i16(x[a + {i}]) - 128" for i in values),
+        "        b = first",
+        "        r = out",
+        "        for _block in range(channels >> 5):",
+        f"            if b < 0 or b > BLOCK - {block} or r < 0 or r > ACCUMULATORS - 32:",
+        '                raise ValueError("sums out of range")',
+        "            for j in range(i64(32)):",
+        *(
+            f"                t{g} = x{2 * g} * w[b + {2 * g * 32} + j] + x{2 * g + 1} * w[b + {(2 * g + 1) * 32} + j]"
+            for g in groups
+        ),
+        f"                acc[r + j] = {' + '.join(f'i32(t{g})' for g in groups)}",
+        f"            b += {block}",
+        "            r += 32",
+        "        out += pixel_step",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def dot_module() -> str:
     """The text of source/dot.py."""
     return "\n\n".join(
@@ -177,7 +225,7 @@ def dot_module() -> str:
 
 def lanes_module() -> str:
     """The text of source/lanes.py."""
-    return "\n\n".join([LANES_HEAD, lanes(16), lanes(32)])
+    return "\n\n".join([LANES_HEAD, lanes(16), lanes(32), pairs(28)])
 
 
 MODULES: dict[str, Callable[[], str]] = {"dot.py": dot_module, "lanes.py": lanes_module}

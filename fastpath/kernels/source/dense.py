@@ -74,8 +74,10 @@ def multiply(
             )
         elif weights.form == 3:
             lanes.lanes_16(x, points, pixels, weights.word_blocks[i], first, count, acc, out, pixel_step)
-        else:
+        elif weights.form == 4:
             lanes.lanes_32(x, points, pixels, weights.word_blocks[i], first, count, acc, out, pixel_step)
+        else:
+            lanes.pairs_28(x, points, pixels, weights.word_blocks[i], first, count, acc, out, pixel_step)
         done += count
 
 

@@ -84,7 +84,7 @@ def clear(acc: vec[i32], start: i64, count: i64) -> None:
 
 
 def sums(bottom: Feature, window: Window, weights: DepthwiseWeights, y: i64, acc: vec[i32], start: i64) -> None:
-    """The sums of output row y: acc[start + x * channels + channel]."""
+    """The sums of output row y: acc[start + x * channels + channel], and up to `repeat` pixels more."""
     c = weights.channels
     x: i64 = 0
     ky: i64 = 0
@@ -94,8 +94,21 @@ def sums(bottom: Feature, window: Window, weights: DepthwiseWeights, y: i64, acc
     pixel = window.dilation_w * bottom.pixel
     step = window.stride_w * bottom.pixel
     if window.kernel_h == 3 and window.kernel_w == 3:
+        repeat = weights.repeat
+        runs = (window.out_w + repeat - 1) // repeat
         row_3x3(
-            bottom.data, first, row, pixel, step, weights.zero, weights.data, weights.start, c, window.out_w, acc, start
+            bottom.data,
+            first,
+            row,
+            pixel,
+            step * repeat,
+            weights.zero,
+            weights.data,
+            weights.start,
+            c * repeat,
+            runs,
+            acc,
+            start,
         )
         return
     clear(acc, start, window.out_w * c)

@@ -5,7 +5,7 @@ Written by fastpath/kernels/write_source.py; change it there.
 Where a patch has 32 values or fewer, adding up the lanes of a dot product takes longer than the product. Here no lane
 is ever added to another. A patch holds codes 0 to 127. Four products and the row of offsets after their weights fit
 16 bits, because the offset centres the range that the four can span; `fastpath.kernels.packing` computes the offsets,
-and they are taken off again where the sums are requantized.
+and they are taken off again where the sums are requantized. Of signed codes two products fit without an offset.
 """
 
 # fmt: off
@@ -144,5 +144,83 @@ def lanes_32(
                 t7 = x28 * w[b + 1120 + j] + x29 * w[b + 1152 + j] + x30 * w[b + 1184 + j] + x31 * w[b + 1216 + j] + w[b + 1248 + j]
                 acc[r + j] = i32(t0) + i32(t1) + i32(t2) + i32(t3) + i32(t4) + i32(t5) + i32(t6) + i32(t7)
             b += 1280
+            r += 32
+        out += pixel_step
+
+
+def pairs_28(
+    x: vec[u8],
+    points: vec[i64],
+    pixels: i64,
+    w: vec[i16],
+    first: i64,
+    channels: i64,
+    acc: vec[i32],
+    start: i64,
+    pixel_step: i64,
+) -> None:
+    """acc[start + pixel * pixel_step + channel] for patches of 28 signed codes, zero point 128."""
+    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:
+        raise ValueError("buffer too small")
+    if channels < 0 or channels > CHANNELS or pixels > POINTS:
+        raise ValueError("layer too large")
+    j: i64 = 0
+    p: i64 = 0
+    _block: i64 = 0
+    out = start
+    for p in range(pixels):
+        a = points[p]
+        if a < 0 or a > FEATURES - 28:
+            raise ValueError("patch out of range")
+        x0 = i16(x[a + 0]) - 128
+        x1 = i16(x[a + 1]) - 128
+        x2 = i16(x[a + 2]) - 128
+        x3 = i16(x[a + 3]) - 128
+        x4 = i16(x[a + 4]) - 128
+        x5 = i16(x[a + 5]) - 128
+        x6 = i16(x[a + 6]) - 128
+        x7 = i16(x[a + 7]) - 128
+        x8 = i16(x[a + 8]) - 128
+        x9 = i16(x[a + 9]) - 128
+        x10 = i16(x[a + 10]) - 128
+        x11 = i16(x[a + 11]) - 128
+        x12 = i16(x[a + 12]) - 128
+        x13 = i16(x[a + 13]) - 128
+        x14 = i16(x[a + 14]) - 128
+        x15 = i16(x[a + 15]) - 128
+        x16 = i16(x[a + 16]) - 128
+        x17 = i16(x[a + 17]) - 128
+        x18 = i16(x[a + 18]) - 128
+        x19 = i16(x[a + 19]) - 128
+        x20 = i16(x[a + 20]) - 128
+        x21 = i16(x[a + 21]) - 128
+        x22 = i16(x[a + 22]) - 128
+        x23 = i16(x[a + 23]) - 128
+        x24 = i16(x[a + 24]) - 128
+        x25 = i16(x[a + 25]) - 128
+        x26 = i16(x[a + 26]) - 128
+        x27 = i16(x[a + 27]) - 128
+        b = first
+        r = out
+        for _block in range(channels >> 5):
+            if b < 0 or b > BLOCK - 896 or r < 0 or r > ACCUMULATORS - 32:
+                raise ValueError("sums out of range")
+            for j in range(i64(32)):
+                t0 = x0 * w[b + 0 + j] + x1 * w[b + 32 + j]
+                t1 = x2 * w[b + 64 + j] + x3 * w[b + 96 + j]
+                t2 = x4 * w[b + 128 + j] + x5 * w[b + 160 + j]
+                t3 = x6 * w[b + 192 + j] + x7 * w[b + 224 + j]
+                t4 = x8 * w[b + 256 + j] + x9 * w[b + 288 + j]
+                t5 = x10 * w[b + 320 + j] + x11 * w[b + 352 + j]
+                t6 = x12 * w[b + 384 + j] + x13 * w[b + 416 + j]
+                t7 = x14 * w[b + 448 + j] + x15 * w[b + 480 + j]
+                t8 = x16 * w[b + 512 + j] + x17 * w[b + 544 + j]
+                t9 = x18 * w[b + 576 + j] + x19 * w[b + 608 + j]
+                t10 = x20 * w[b + 640 + j] + x21 * w[b + 672 + j]
+                t11 = x22 * w[b + 704 + j] + x23 * w[b + 736 + j]
+                t12 = x24 * w[b + 768 + j] + x25 * w[b + 800 + j]
+                t13 = x26 * w[b + 832 + j] + x27 * w[b + 864 + j]
+                acc[r + j] = i32(t0) + i32(t1) + i32(t2) + i32(t3) + i32(t4) + i32(t5) + i32(t6) + i32(t7) + i32(t8) + i32(t9) + i32(t10) + i32(t11) + i32(t12) + i32(t13)
+            b += 896
             r += 32
         out += pixel_step

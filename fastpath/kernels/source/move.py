@@ -100,25 +100,46 @@ def column_slot(window: Window, x: i64) -> i64:
     return x % window.dilation_w * (panel_columns(window) // window.dilation_w) + x // window.dilation_w
 
 
-def interleave(
-    planes: vec[u8], start: i64, plane: i64, channels: i64, h: i64, w: i64, offset: u8, top: Feature
-) -> None:
-    """Write planes of codes (two's complement) as pixels of a feature map, adding `offset` modulo 256."""
-    target = top.data
-    if len(planes) < FEATURES or len(target) < FEATURES or w < 0 or w > PATCH or channels > CHANNELS:
-        raise ValueError("buffer too small")
-    step = top.pixel
-    if step < 1 or step > CHANNELS:
-        raise ValueError("layer too large")
-    x: i64 = 0
+def interleave(planes: vec[u8], start: i64, channels: i64, h: i64, w: i64, zero: u8, top: Feature) -> None:
+    """Write planes (channels, h, w) of two's complement codes as pixels of a feature map, plus its zero point."""
+    plane = h * w
     y: i64 = 0
     c: i64 = 0
     for y in range(h):
-        row = top.start + y * top.row
+        a = start + y * w
+        b = top.start + y * top.row
+        if channels == 3 and top.pixel == 3:
+            interleave_3(planes, a, plane, w, zero, top.data, b)
+            continue
         for c in range(channels):
-            a = start + c * plane + y * w
-            b = row + c
-            if a < 0 or a > FEATURES - PATCH or b < 0 or b + w * step > FEATURES:
-                raise ValueError("plane out of range")
-            for x in range(w):
-                target[b + x * step] = u8((i64(planes[a + x]) + i64(offset)) & 255)
+            spread(planes, a + c * plane, w, zero, top.data, b + c, top.pixel)
+
+
+def interleave_3(planes: vec[u8], a0: i64, plane: i64, n: i64, zero: u8, target: vec[u8], b: i64) -> None:
+    """N pixels of three planes."""
+    if len(planes) < FEATURES or len(target) < FEATURES or plane < 0 or plane > FEATURES:
+        raise ValueError("buffer too small")
+    a1 = a0 + plane
+    a2 = a1 + plane
+    if n < 0 or n > PATCH or a0 < 0 or a0 > FEATURES - PATCH or a1 < 0 or a1 > FEATURES - PATCH:
+        raise ValueError("plane out of range")
+    if a2 < 0 or a2 > FEATURES - PATCH or b < 0 or b > FEATURES - 3 * PATCH:
+        raise ValueError("plane out of range")
+    x: i64 = 0
+    for x in range(n):
+        target[b + 3 * x] = planes[a0 + x] ^ zero
+        target[b + 3 * x + 1] = planes[a1 + x] ^ zero
+        target[b + 3 * x + 2] = planes[a2 + x] ^ zero
+
+
+def spread(planes: vec[u8], a: i64, n: i64, zero: u8, target: vec[u8], b: i64, step: i64) -> None:
+    """N codes of one plane, `step` bytes apart."""
+    if len(planes) < FEATURES or len(target) < FEATURES or n < 0 or n > PATCH or step < 1 or step > CHANNELS:
+        raise ValueError("buffer too small")
+    if a < 0 or a > FEATURES - PATCH or b < 0 or b > FEATURES or b + n * step > FEATURES:
+        raise ValueError("plane out of range")
+    x: i64 = 0
+    while x < n:
+        target[b] = planes[a + x] ^ zero
+        b += step
+        x += 1

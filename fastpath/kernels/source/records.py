@@ -54,8 +54,8 @@ class Weights:
     """Weight rows of a dense layer, in blocks.
 
     `form` says which kernel reads them: 0 bytes_4x4, 1 bytes_2x4 (both `byte_blocks`), 2 words_2x4, 3 lanes_16,
-    4 lanes_32 (all `word_blocks`). Block i begins at `starts[i]` of its vec and holds `counts[i]` output channels.
-    `channels` is the number of input channels, `k` the length of a row.
+    4 lanes_32, 5 pairs_28 (all `word_blocks`). Block i begins at `starts[i]` of its vec and holds `counts[i]` output
+    channels. `channels` is the number of input channels, `k` the length of a row.
     """
 
     def __init__(
@@ -79,12 +79,17 @@ class Weights:
 
 @final
 class DepthwiseWeights:
-    """Weights [kernel_h * kernel_w][channels] of a depthwise layer, and the zero point of its feature map."""
+    """Weights [kernel_h * kernel_w][repeat * channels] of a depthwise layer, and the zero point of its feature map.
 
-    def __init__(self, data: vec[i16], start: i64, channels: i64, zero: i16) -> None:
+    The weights of a kernel position stand there `repeat` times, so that so many neighbouring pixels are one run of
+    lanes; more than once only where the stride is 1 and the feature map has nothing between its pixels.
+    """
+
+    def __init__(self, data: vec[i16], start: i64, channels: i64, repeat: i64, zero: i16) -> None:
         self.data: vec[i16] = data
         self.start: i64 = start
         self.channels: i64 = channels
+        self.repeat: i64 = repeat
         self.zero: i16 = zero
 
 
@@ -94,6 +99,7 @@ class Staircase:
 
     byte = (acc * m + c) >> shift, held between `low` and `high`. With `stepped` the byte is right or one too small, and
     `steps[first + channel * 256 + byte]`, the smallest sum whose byte is larger, decides.
+    `m` and `c` hold the numbers of all channels `repeat` times.
     """
 
     def __init__(
@@ -107,6 +113,7 @@ class Staircase:
         steps: vec[i32],
         first: i64,
         channels: i64,
+        repeat: i64,
     ) -> None:
         self.m: vec[i64] = m
         self.c: vec[i64] = c
@@ -117,6 +124,7 @@ class Staircase:
         self.steps: vec[i32] = steps
         self.first: i64 = first
         self.channels: i64 = channels
+        self.repeat: i64 = repeat
 
 
 @final

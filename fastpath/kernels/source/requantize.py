@@ -105,13 +105,26 @@ def stepped(
 def row(scratch: Scratch, start: i64, step: i64, pixels: i64, stairs: Staircase, top: Feature, y: i64) -> None:
     """Write output row y of `top` from `pixels` rows of sums, which begin at `start` and lie `step` apart."""
     at = top.start + y * top.row
+    n = stairs.channels
+    acc = scratch.acc
     if stairs.stepped:
         stepped(
-            scratch.acc, start, step, pixels, stairs.channels, stairs.m, stairs.c, stairs.shift, stairs.low,
-            stairs.high, stairs.steps, stairs.first, scratch.codes, top.data, at, top.pixel,
+            acc, start, step, pixels, n, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high, stairs.steps,
+            stairs.first, scratch.codes, top.data, at, top.pixel,
         )  # fmt: skip
-    else:
+        return
+    repeat = stairs.repeat
+    if step != n or top.pixel != n:
+        repeat = 1
+    runs = pixels // repeat
+    linear(
+        acc, start, step * repeat, runs, n * repeat, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
+        top.data, at, n * repeat if repeat > 1 else top.pixel,
+    )  # fmt: skip
+    rest = pixels - runs * repeat
+    if rest > 0:
+        done = runs * repeat * n
         linear(
-            scratch.acc, start, step, pixels, stairs.channels, stairs.m, stairs.c, stairs.shift, stairs.low,
-            stairs.high, top.data, at, top.pixel,
+            acc, start + done, step, 1, n * rest, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
+            top.data, at + done, top.pixel,
         )  # fmt: skip
