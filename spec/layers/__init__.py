@@ -15,7 +15,7 @@ unary_op               UnaryOp, Power, Exp, Log
 binary_op              BinaryOp
 eltwise                Eltwise
 softmax                Softmax
-pooling                Pooling, Pooling1D, Pooling3D, StatisticsPooling
+pooling                Pooling, Pooling1D
 concat                 Concat
 slice                  Slice
 crop                   Crop, CopyTo
@@ -36,7 +36,6 @@ grid_sample            GridSample
 diag                   Diag
 detection_output       PriorBox, DetectionOutput
 yolo_detection_output  YoloDetectionOutput, Yolov3DetectionOutput
-roi                    Proposal, ROIPooling, ROIAlign, PSROIPooling
 convolution            Convolution
 convolution_depthwise  ConvolutionDepthWise
 inner_product          InnerProduct
@@ -54,7 +53,12 @@ padding                Padding
 Modules without types: `common` (what a layer asks of its bottoms), `functions` (exp, log and their like in binary32),
 `strided` (index arithmetic), `window` (sizes and padding of sliding windows), `shape_expression`, `activation` (fused),
 `static_scales` and `dynamic_scales` (the int8 steps of layers with calibrated and with run-time scales), `recurrent`
-(RNN, LSTM, GRU), `attention` (MultiHeadAttention, SDPA).
+(RNN, LSTM, GRU), `attention` (MultiHeadAttention, SDPA), `boxes` (scored rectangles).
+
+Types of ncnn that have no module raise UnsupportedError when a network is made: the volumes (Convolution3D,
+Deconvolution3D, their depthwise forms, Pooling3D), regions (Proposal, ROIPooling, ROIAlign, PSROIPooling), spectra
+(Spectrogram, InverseSpectrogram), DeformableConv2D, Einsum, RotaryEmbed, StatisticsPooling and Packing; and ArgMax and
+SPP, which ncnn itself leaves out of its builds.
 """
 
 from __future__ import annotations
@@ -99,7 +103,6 @@ from spec.layers import (
     requantize,
     reshape,
     rnn,
-    roi,
     sdpa,
     sigmoid,
     slice,
@@ -148,7 +151,6 @@ MODULES: tuple[ModuleType, ...] = (
     requantize,
     reshape,
     rnn,
-    roi,
     sdpa,
     sigmoid,
     slice,

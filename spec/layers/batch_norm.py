@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, floats, require_weights, rounded
@@ -17,7 +17,7 @@ SMALLEST_DEVIATION = f32(0.0001)
 """What BatchNorm takes for a deviation of 0."""
 
 
-def batch_norm(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def batch_norm(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each slice along the outermost axis is moved and scaled by what training measured.
 
     y = b * x + a with r = sqrt(var + eps), a = bias - slope * mean / r, b = slope / r; a 0 of r becomes 0.0001.
@@ -36,7 +36,7 @@ def batch_norm(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob
     return [float_blob(blob.shape, scaled(layer, blob, b, a))]
 
 
-def scale(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def scale(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each slice along the outermost axis times its scale, plus its bias.
 
     y = x * scale + bias. With scale_data_size -233 the scale is the second bottom.
@@ -54,7 +54,7 @@ def scale(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [float_blob(blob.shape, scaled(layer, blob, factors, bias))]
 
 
-def bias(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def bias(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each channel plus its bias, where a 1-D or 2-D blob is a single channel.
 
     Follows: ncnn src/layer/bias.cpp @ a4d2ea1d.
@@ -69,10 +69,13 @@ def bias(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [float_blob(blob.shape, [x + shift for x, shift in zip(blob.floats(), shifts)])]
 
 
-def dropout(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def dropout(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Every value times `scale`.
 
     Follows: ncnn src/layer/dropout.cpp @ a4d2ea1d.
+
+    >>> dropout(Layer("Dropout", "d", [], [], {0: 0.5}), [float_blob((2,), [1.0, 4.0])])[0].tolist()
+    [0.5, 2.0]
     """
     blob = float_bottom(layer, bottoms)
     factor = f32(layer.get.number("scale"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer, Shape
 from spec.layers.common import fault, float_bottom, floats
@@ -15,10 +15,14 @@ from spec.layers.strided import broadcast
 Operation = Callable[[float, float], float]
 
 
-def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """op(x, b) with the number b, or op(x, y) of two blobs whose shapes are broadcast to one.
 
     Follows: ncnn src/layer/binaryop.cpp @ a4d2ea1d.
+
+    >>> layer = Layer("BinaryOp", "b", [], [], {0: 1})
+    >>> forward(layer, [float_blob((2, 2), [5.0, 6.0, 7.0, 8.0]), float_blob((2,), [1.0, 2.0])])[0].tolist()
+    [[4.0, 5.0], [5.0, 6.0]]
     """
     operation = OPERATIONS[layer.get.integer("op_type")]
     if layer.get.integer("with_scalar"):

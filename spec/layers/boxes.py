@@ -11,7 +11,7 @@ from spec.layers.functions import divide
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle with a score and a class. `area` is width times height, by the caller's rule."""
+    """A rectangle with a score, a class and its area."""
 
     xmin: float
     ymin: float
@@ -51,22 +51,21 @@ def by_score(boxes: list[Box]) -> list[Box]:
     return ordered
 
 
-def suppressed(boxes: list[Box], threshold: float, beyond: float = 0.0) -> list[Box]:
+def suppressed(boxes: list[Box], threshold: float) -> list[Box]:
     """The boxes that overlap none before them by more than the threshold.
 
-    The overlap is intersection / union. `beyond` is added to the sides of an intersection: 1 where boxes are counted in
-    whole pixels.
+    The overlap is intersection / union; boxes that touch do not overlap.
     """
     picked: list[Box] = []
     for box in boxes:
-        if all(_overlap(box, other, beyond) <= threshold for other in picked):
+        if all(_overlap(box, other) <= threshold for other in picked):
             picked.append(box)
     return picked
 
 
-def _overlap(a: Box, b: Box, beyond: float) -> float:
-    width = f32(f32(min(a.xmax, b.xmax) - max(a.xmin, b.xmin)) + beyond)
-    height = f32(f32(min(a.ymax, b.ymax) - max(a.ymin, b.ymin)) + beyond)
+def _overlap(a: Box, b: Box) -> float:
+    width = f32(min(a.xmax, b.xmax) - max(a.xmin, b.xmin))
+    height = f32(min(a.ymax, b.ymax) - max(a.ymin, b.ymin))
     if width <= 0.0 or height <= 0.0:
         return 0.0
     common = f32(width * height)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from spec.binary32 import Profile, add_products, f32
+from spec.binary32 import REFERENCE, Profile, add_products, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.activation import activate, activation_of, check_activation
@@ -12,7 +12,7 @@ from spec.layers.common import fault, floats, only_bottom, require_rank, require
 from spec.layers.window import SAME_LOWER, SAME_UPPER, same_padding, window_count
 
 
-def convolution1d(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def convolution1d(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Every output row is the sum of all input rows, each convolved with a kernel of its own.
 
     out[o, x] = activation(bias[o] + sum over c, j of weight[o, c, j] * in[c, x * stride_w + j * dilation_w]), with the
@@ -24,7 +24,7 @@ def convolution1d(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[B
     return [_convolved(layer, bottoms, 1)]
 
 
-def convolution_depthwise1d(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def convolution_depthwise1d(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Convolution1D of each group of rows by itself.
 
     Follows: ncnn src/layer/convolutiondepthwise1d.cpp @ a4d2ea1d.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spec.binary32 import Profile
+from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob
 from spec.graph import Layer, Shape
 from spec.layers.common import fault, only_bottom, resolve_axis
@@ -18,7 +18,7 @@ AXIS_NAMES = {1: "w", 2: "hw", 3: "chw", 4: "cdhw"}
 _SIZES_AND_TAILS = ("outw", "outh", "outd", "outc", "woffset2", "hoffset2", "doffset2", "coffset2")
 
 
-def crop(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def crop(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The part of the first bottom between a start and an end on every axis.
 
     Three ways to say it, the first that applies: the expressions `starts_expr`, `ends_expr`, `axes_expr`; the arrays
@@ -26,6 +26,10 @@ def crop(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     extents of a second bottom are the sizes. GraphError for an empty result and for a box that leaves the blob.
 
     Follows: ncnn src/layer/crop.cpp @ a4d2ea1d.
+
+    >>> from spec.blob import float_blob
+    >>> crop(Layer("Crop", "c", [], [], {9: [1], 10: [-1]}), [float_blob((4,), [1.0, 2.0, 3.0, 4.0])])[0].tolist()
+    [2.0, 3.0]
     """
     if not bottoms:
         raise fault(layer, "takes at least one bottom blob")
@@ -48,13 +52,18 @@ def crop(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [_cut(layer, blob, *region)]
 
 
-def copy_to(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def copy_to(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The first bottom with the second written over it, beginning at an offset.
 
     The offsets are `starts` on `axes`, or else woffset, hoffset, doffset and coffset. Both bottoms have one dtype and
     one rank. GraphError where the second does not fit.
 
     Follows: ncnn src/layer/copyto.cpp @ a4d2ea1d.
+
+    >>> from spec.blob import float_blob
+    >>> layer = Layer("CopyTo", "c", [], [], {0: 1})
+    >>> copy_to(layer, [float_blob((3,), [1.0, 2.0, 3.0]), float_blob((1,), [9.0])])[0].tolist()
+    [1.0, 9.0, 3.0]
     """
     if len(bottoms) != 2:
         raise fault(layer, f"takes two bottom blobs, not {len(bottoms)}")

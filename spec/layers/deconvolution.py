@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 
-from spec.binary32 import Profile, add_products
+from spec.binary32 import REFERENCE, Profile, add_products
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.activation import activate, activation_of, check_activation
@@ -36,7 +36,7 @@ ALONE = Axis(1, 1, 1, 1, 0, (0, 0), 1)
 """The height of a row."""
 
 
-def deconvolution(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def deconvolution(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Every input value, times the kernel, is added to the output where its window lies.
 
     full[o, i * stride_h + y * dilation_h, j * stride_w + x * dilation_w] starts from bias[o] and gains in[c, i, j] *
@@ -50,7 +50,7 @@ def deconvolution(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[B
     return [_deconvolved_image(layer, bottoms, 1)]
 
 
-def deconvolution_depthwise(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def deconvolution_depthwise(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Deconvolution of each group of channels by itself.
 
     Weights of the file are (group, num_output / group, channels / group, kernel_h, kernel_w), dynamic ones
@@ -61,7 +61,7 @@ def deconvolution_depthwise(layer: Layer, bottoms: list[Blob], profile: Profile)
     return [_deconvolved_image(layer, bottoms, layer.get.integer("group"))]
 
 
-def deconvolution1d(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def deconvolution1d(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Deconvolution along the rows of a (channels, length) blob.
 
     Follows: ncnn src/layer/deconvolution1d.cpp @ a4d2ea1d.
@@ -69,7 +69,7 @@ def deconvolution1d(layer: Layer, bottoms: list[Blob], profile: Profile) -> list
     return [_deconvolved_rows(layer, bottoms, 1)]
 
 
-def deconvolution_depthwise1d(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def deconvolution_depthwise1d(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Deconvolution1D of each group of rows by itself.
 
     Follows: ncnn src/layer/deconvolutiondepthwise1d.cpp @ a4d2ea1d.

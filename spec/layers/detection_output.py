@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.boxes import Box, box_table, by_score, plain_area, suppressed
@@ -20,7 +20,7 @@ Size = tuple[float, float]
 """Width and height."""
 
 
-def prior_box(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def prior_box(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Boxes of several sizes around every cell of a feature map, as fractions of the image.
 
     The bottoms are the feature map and the image, of which only the extents count. The result is (2, 4 * cells *
@@ -65,7 +65,7 @@ def prior_box(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]
     return [float_blob((2, len(boxes)), boxes + variances)]
 
 
-def detection_output(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def detection_output(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The boxes with high scores, the best first, without those that overlap a better one of their class.
 
     The bottoms are locations (4 a prior), confidences (the classes of each prior; 0 is the background) and the priors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.common import fault, floats, rounded
@@ -11,12 +11,16 @@ PRODUCT, SUM, MAX = range(3)
 """Values of `op_type`."""
 
 
-def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The product, weighted sum or maximum of two or more blobs of one shape, from the first to the last.
 
     With coefficients the sum is x0 * c0 + x1 * c1 + ..., every step rounded. GraphError for shapes that differ.
 
     Follows: ncnn src/layer/eltwise.cpp @ a4d2ea1d.
+
+    >>> layer = Layer("Eltwise", "e", [], [], {0: 1, 1: [2.0, -1.0]})
+    >>> forward(layer, [float_blob((2,), [1.0, 2.0]), float_blob((2,), [1.0, 1.0])])[0].tolist()
+    [1.0, 3.0]
     """
     if len(bottoms) < 2:
         raise fault(layer, f"takes two or more bottom blobs, not {len(bottoms)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, require_rank
@@ -15,12 +15,15 @@ Pads = tuple[int, int, int, int]
 """Cells above, below, left and right."""
 
 
-def unfold(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def unfold(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Every window of a padded image becomes a column: (c, h, w) to (c * kernel_h * kernel_w, windows).
 
     Rows run over channel, kernel row, kernel column; columns over the windows from left to right, then down.
 
     Follows: ncnn src/layer/unfold.cpp @ a4d2ea1d.
+
+    >>> unfold(Layer("Unfold", "u", [], [], {1: 2, 11: 1}), [float_blob((1, 1, 3), [1.0, 2.0, 3.0])])[0].tolist()
+    [[1.0, 2.0], [2.0, 3.0]]
     """
     blob = float_bottom(layer, bottoms)
     require_rank(layer, blob, 3)
@@ -36,12 +39,16 @@ def unfold(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [float_blob((rows, len(places) // rows), [image[place] for place in places])]
 
 
-def fold(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def fold(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Every column is added to the image where its window lies: (c * kernel_h * kernel_w, windows) to (c, h, w).
 
     The image is output_h by output_w, without the pads that its windows covered; the order of Unfold.
 
     Follows: ncnn src/layer/fold.cpp @ a4d2ea1d.
+
+    >>> layer = Layer("Fold", "f", [], [], {1: 2, 11: 1, 20: 3, 21: 1})
+    >>> fold(layer, [float_blob((2, 2), [1.0, 2.0, 2.0, 3.0])])[0].tolist()
+    [[[1.0, 4.0, 3.0]]]
     """
     blob = float_bottom(layer, bottoms)
     require_rank(layer, blob, 2)

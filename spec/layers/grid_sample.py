@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.common import fault, floats
@@ -22,7 +22,7 @@ Taps = list[tuple[int | None, float]]
 """Indices along one axis with their weights; None is outside and counts as 0."""
 
 
-def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Every place of the grid names a point of the image, and takes its interpolated value.
 
     (c, h, w) with a grid (out_h, out_w, 2) to (c, out_h, out_w), and (c, d, h, w) with (out_d, out_h, out_w, 3); with
@@ -31,6 +31,11 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
 
     Follows: ncnn src/layer/gridsample.cpp @ a4d2ea1d.
     Unspecified: the order of the sums over neighbours, here along z, y and x with products of weights rounded.
+
+    >>> layer = Layer("GridSample", "g", [], [], {2: 1})
+    >>> image, grid = float_blob((1, 1, 3), [1.0, 2.0, 4.0]), float_blob((1, 2, 2), [-1.0, 0.0, 0.5, 0.0])
+    >>> forward(layer, [image, grid])[0].tolist()
+    [[[1.0, 3.0]]]
     """
     if len(bottoms) != 2:
         raise fault(layer, f"takes two bottom blobs, not {len(bottoms)}")

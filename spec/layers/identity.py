@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from spec.binary32 import Profile
+from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob
 from spec.graph import Layer
 from spec.layers.common import fault, only_bottom
 
 
-def split(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def split(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Every top is the bottom.
 
     Follows: ncnn src/layer/split.cpp @ a4d2ea1d.
@@ -16,7 +16,7 @@ def split(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [only_bottom(layer, bottoms)] * len(layer.tops)
 
 
-def noop(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def noop(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The tops are the bottoms, one to one. GraphError where there are more tops than bottoms.
 
     Follows: ncnn src/layer/noop.cpp @ a4d2ea1d.
@@ -26,7 +26,7 @@ def noop(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return bottoms[: len(layer.tops)]
 
 
-def deep_copy(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def deep_copy(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The top is a copy of the bottom; as blobs never change here, it is the bottom.
 
     Follows: ncnn src/layer/deepcopy.cpp @ a4d2ea1d.

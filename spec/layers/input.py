@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from spec.binary32 import Profile
+from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob, float_blob
 from spec.graph import Layer, Shape
 from spec.layers.common import fault, require_weights
 
 
-def input_layer(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def input_layer(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """An Input layer is what was fed for its top; its declared shape is not enforced.
 
     Raises GraphError whenever it runs, because nothing was fed then.
@@ -20,7 +20,7 @@ def input_layer(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blo
     raise fault(layer, f"blob {layer.tops[0]} was not fed")
 
 
-def memory_data(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def memory_data(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """A constant from the model file: float32 of shape (c, d, h, w) without the extents that are 0.
 
     The rank is 4 if d is given, else 3 if c, else 2 if h, else 1. Extents that are given as 0 inside that rank are an

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.common import fault, floats, rounded
@@ -21,7 +21,7 @@ Taps = list[tuple[int, list[float]]]
 """For each place of the result: the first source index, and the weights of it and its successors."""
 
 
-def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The blob resized: (c, h, w) to (c, out_h, out_w), of a 2-D blob only w, and (c,) to (c, out_h, out_w).
 
     The size is that of `size_expr` (w, or w and h), of the second bottom with dynamic_target_size, of output_width and
@@ -31,6 +31,9 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     Follows: ncnn src/layer/interp.cpp @ a4d2ea1d.
     Unspecified: bicubic needs extents of 4 and more, else GraphError (upstream reads outside the row). With
     align_corner an output of one cell takes the first.
+
+    >>> forward(Layer("Interp", "i", [], [], {0: 2, 4: 3, 3: 1, 6: 1}), [float_blob((1, 2), [1.0, 2.0])])[0].tolist()
+    [[1.0, 1.5, 2.0]]
     """
     if not bottoms:
         raise fault(layer, "takes at least one bottom blob")

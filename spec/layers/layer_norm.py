@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, require_rank, require_weights, rounded, running_sum
 from spec.layers.functions import divide, sqrt
 
 
-def layer_norm(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def layer_norm(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each row or block is moved to mean 0 and scaled to variance 1; then gamma and beta, value by value.
 
     mean = sum(x) / n, var = sum((x - mean)^2) / n, a = 1 / sqrt(var + eps), y = (x * a - mean * a) * gamma + beta.
@@ -33,7 +33,7 @@ def layer_norm(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob
     return [float_blob(blob.shape, result)]
 
 
-def rms_norm(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def rms_norm(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each row or block divided by the root of its mean square; then gamma, value by value.
 
     y = x * (1 / sqrt(sum(x^2) / n + eps)) * gamma, with the blocks of `layer_norm`.
@@ -53,7 +53,7 @@ def rms_norm(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [float_blob(blob.shape, result)]
 
 
-def group_norm(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def group_norm(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each group of slices along the outermost axis gets mean 0 and variance 1; then gamma and beta, slice by slice.
 
     y = (x * a - mean * a) * gamma + beta with a = 1 / sqrt(var + eps) of the group.
@@ -76,7 +76,7 @@ def group_norm(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob
     return [float_blob(blob.shape, normal)]
 
 
-def instance_norm(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def instance_norm(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each channel is moved to mean beta and scaled to deviation gamma.
 
     a = gamma / sqrt(var + eps), y = x * a + (beta - mean * a); gamma is 1 and beta 0 if not affine.
@@ -97,12 +97,15 @@ def instance_norm(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[B
     return [float_blob(blob.shape, result)]
 
 
-def mvn(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def mvn(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each channel, or the whole blob, minus its mean; with normalize_variance also divided by its deviation.
 
     y = (x - mean) * (1 / (sqrt(var) + eps)).
 
     Follows: ncnn src/layer/mvn.cpp @ a4d2ea1d.
+
+    >>> mvn(Layer("MVN", "m", [], []), [float_blob((1, 1, 2), [1.0, 3.0])])[0].tolist()
+    [[[-1.0, 1.0]]]
     """
     blob = float_bottom(layer, bottoms)
     require_rank(layer, blob, 3)
@@ -121,7 +124,7 @@ def mvn(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [float_blob(blob.shape, [x for block in centred for x in block])]
 
 
-def normalize(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def normalize(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The values divided by their length over space, over channels or over both; then a scale.
 
     y = x * a * scale with a made from s, the sum of squares: 1 / sqrt(s + eps), 1 / max(sqrt(s), eps) or

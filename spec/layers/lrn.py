@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, require_rank, rounded, running_sum
@@ -12,7 +12,7 @@ ACROSS_CHANNELS, WITHIN_CHANNEL = 0, 1
 """Values of `region_type`."""
 
 
-def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each value divided by a power of the squares around it.
 
     y = x * pow(bias + alpha / N * S, -beta). Across channels S is the sum of the squares at the same place in channels
@@ -20,6 +20,9 @@ def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     n by n window around the place, and N is n * n.
 
     Follows: ncnn src/layer/lrn.cpp @ a4d2ea1d. (Later versions sum exactly n channels for an even n.)
+
+    >>> forward(Layer("LRN", "l", [], [], {1: 1, 2: 3.0, 3: 1.0}), [float_blob((1, 1, 1), [1.0])])[0].tolist()
+    [[[0.25]]]
     """
     blob = float_bottom(layer, bottoms)
     require_rank(layer, blob, 3)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from array import array
 
-from spec.binary32 import Profile, add_products
+from spec.binary32 import REFERENCE, Profile, add_products
 from spec.blob import Blob, float_blob
 from spec.graph import Layer, Shape
 from spec.layers.common import fault, floats
 from spec.layers.strided import broadcast, transpose
 
 
-def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The matrix product of the last two axes, with the axes before them broadcast as numpy does.
 
     y[i, j] = sum over k, in order, of a[i, k] * b[k, j]. A 1-D first operand is a row, a 1-D second one a column, and
     their axis disappears again; two 1-D operands give (1,). With transB the last two axes of b are swapped first.
 
     Follows: ncnn src/layer/matmul.cpp @ a4d2ea1d.
+
+    >>> layer = Layer("MatMul", "m", [], [])
+    >>> forward(layer, [float_blob((1, 2), [1.0, 2.0]), float_blob((2, 1), [3.0, 4.0])])[0].tolist()
+    [[11.0]]
     """
     if len(bottoms) != 2:
         raise fault(layer, f"takes two bottom blobs, not {len(bottoms)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spec.binary32 import Profile
+from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob
 from spec.graph import Layer
 from spec.layers.common import fault, only_bottom, resolve_axis
@@ -24,12 +24,17 @@ ORDERS = {
 """For each rank and order_type, the axes of the result, innermost first."""
 
 
-def permute(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def permute(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The axes in the order that `order_type` numbers; a 1-D blob is unchanged.
 
     For example, order 3 of a (c, h, w) blob is "cwh" from the innermost axis out: shape (h, w, c).
 
     Follows: ncnn src/layer/permute.cpp @ a4d2ea1d.
+
+    >>> from spec.blob import float_blob
+    >>> layer = Layer("Permute", "p", [], [], {0: 1})
+    >>> permute(layer, [float_blob((2, 3), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])])[0].tolist()
+    [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]
     """
     blob = only_bottom(layer, bottoms)
     rank = len(blob.shape)
@@ -50,10 +55,14 @@ def axes_of(rank: int, order_type: int) -> list[int]:
     return [AXIS_NAMES[rank].index(name) for name in reversed(ORDERS[rank][order_type])]
 
 
-def flip(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def flip(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The named axes in reverse; negative axes count from the end.
 
     Follows: ncnn src/layer/flip.cpp @ a4d2ea1d.
+
+    >>> from spec.blob import float_blob
+    >>> flip(Layer("Flip", "f", [], [], {0: [0]}), [float_blob((3,), [1.0, 2.0, 3.0])])[0].tolist()
+    [3.0, 2.0, 1.0]
     """
     blob = only_bottom(layer, bottoms)
     strides = strides_of(blob.shape)

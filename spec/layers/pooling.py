@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from spec.binary32 import FLT_MAX, Profile
+from spec.binary32 import FLT_MAX, REFERENCE, Profile
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, require_rank, running_sum
@@ -48,7 +48,7 @@ class Axis:
         return [range(i * self.stride, i * self.stride + self.kernel) for i in range(count)]
 
 
-def pooling(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def pooling(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each window of a channel becomes its largest value or its average: (c, h, w) to (c, out_h, out_w).
 
     Global pooling gives shape (c,). Adaptive pooling divides each channel into out_h by out_w regions that may overlap
@@ -56,6 +56,10 @@ def pooling(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
 
     Follows: ncnn src/layer/pooling.cpp @ a4d2ea1d.
     Unspecified: a window wholly in the padding is -FLT_MAX, or 0 / 0 where the average leaves the padding out.
+
+    >>> layer = Layer("Pooling", "p", [], [], {0: 1, 1: 2, 2: 2})
+    >>> pooling(layer, [float_blob((1, 2, 4), [1.0, 3.0, 0.0, 0.0, 2.0, 2.0, 4.0, 8.0])])[0].tolist()
+    [[[2.0, 3.0]]]
     """
     blob = float_bottom(layer, bottoms)
     require_rank(layer, blob, 3)
@@ -74,12 +78,15 @@ def pooling(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [_joined(layer, [_windowed(layer, rows, vertical, horizontal) for rows in channels])]
 
 
-def pooling1d(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def pooling1d(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Pooling along the rows of a (h, w) blob: to (h, out_w), or (h,) for global pooling.
 
     The rules are those of `pooling` for an axis alone.
 
     Follows: ncnn src/layer/pooling1d.cpp @ a4d2ea1d.
+
+    >>> pooling1d(Layer("Pooling1D", "p", [], [], {1: 2}), [float_blob((1, 3), [1.0, 3.0, 2.0])])[0].tolist()
+    [[3.0, 3.0]]
     """
     blob = float_bottom(layer, bottoms)
     require_rank(layer, blob, 2)

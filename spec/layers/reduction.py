@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from spec.binary32 import FLT_MAX, Profile, f32
+from spec.binary32 import FLT_MAX, REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, resolve_axis, rounded
@@ -26,7 +26,7 @@ class Operation:
     finish: Callable[[float], float] = float
 
 
-def reduction(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def reduction(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each line along the reduced axes becomes one number, times `coeff`.
 
     The reduced axes are `axes`, or all of them with `reduce_all`; a 1-D blob is always reduced. With `keepdims` they
@@ -35,6 +35,10 @@ def reduction(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]
     then the sums.
 
     Follows: ncnn src/layer/reduction.cpp @ a4d2ea1d.
+
+    >>> layer = Layer("Reduction", "r", [], [], {0: 3, 1: 0, 3: [1], 5: 1})
+    >>> reduction(layer, [float_blob((2, 2), [1.0, 2.0, 5.0, 7.0])])[0].tolist()
+    [1.5, 6.0]
     """
     blob = float_bottom(layer, bottoms)
     rank = len(blob.shape)
@@ -59,10 +63,13 @@ def reduction(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]
     return [float_blob(shape, [value * coeff for value in finished])]
 
 
-def cumulative_sum(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def cumulative_sum(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Each value plus all before it along an axis, rounded after every addition.
 
     Follows: ncnn src/layer/cumulativesum.cpp @ a4d2ea1d.
+
+    >>> cumulative_sum(Layer("CumulativeSum", "c", [], []), [float_blob((3,), [1.0, 2.0, 3.0])])[0].tolist()
+    [1.0, 3.0, 6.0]
     """
     blob = float_bottom(layer, bottoms)
     axis = resolve_axis(layer, layer.get.integer("axis"), len(blob.shape))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob, int8_blob
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, only_bottom, require_weights, rounded
 
 
-def relu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def relu(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Negative values become 0, or are multiplied by `slope`.
 
     y = x for x >= 0, else x * slope; float32 of any shape. With slope 0, int8 codes are allowed and stay int8.
 
     Follows: ncnn src/layer/relu.cpp @ a4d2ea1d; for int8 src/layer/x86/relu_x86.cpp.
     Unspecified: NaN stays NaN.
+
+    >>> relu(Layer("ReLU", "r", [], [], {0: 0.5}), [float_blob((3,), [-2.0, 0.0, 2.0])])[0].tolist()
+    [-1.0, 0.0, 2.0]
     """
     blob = only_bottom(layer, bottoms)
     slope = f32(layer.get.number("slope"))
@@ -26,7 +29,7 @@ def relu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [float_blob(blob.shape, _leaky(values, slope))]
 
 
-def prelu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def prelu(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Negative values are multiplied by a slope: one for all, or one for each slice along the outermost axis.
 
     y = x for x >= 0, else x * slope. GraphError unless there are as many slopes as slices.
@@ -47,10 +50,13 @@ def prelu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [float_blob(blob.shape, values)]
 
 
-def clip(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def clip(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Values below `min` become `min`; then values above `max` become `max`.
 
     Follows: ncnn src/layer/clip.cpp @ a4d2ea1d.
+
+    >>> clip(Layer("Clip", "c", [], [], {0: -1.0, 1: 1.0}), [float_blob((3,), [-2.0, 0.5, 2.0])])[0].tolist()
+    [-1.0, 0.5, 1.0]
     """
     blob = float_bottom(layer, bottoms)
     low, high = f32(layer.get.number("min")), f32(layer.get.number("max"))
@@ -58,31 +64,40 @@ def clip(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [float_blob(blob.shape, [high if x > high else x for x in raised])]
 
 
-def threshold(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def threshold(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """1 for values above the threshold, else 0.
 
     Follows: ncnn src/layer/threshold.cpp @ a4d2ea1d.
+
+    >>> threshold(Layer("Threshold", "t", [], [], {0: 1.0}), [float_blob((3,), [0.5, 1.0, 1.5])])[0].tolist()
+    [0.0, 0.0, 1.0]
     """
     blob = float_bottom(layer, bottoms)
     limit = f32(layer.get.number("threshold"))
     return [float_blob(blob.shape, [1.0 if x > limit else 0.0 for x in blob.floats()])]
 
 
-def absval(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def absval(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The magnitude.
 
     Follows: ncnn src/layer/absval.cpp @ a4d2ea1d.
+
+    >>> absval(Layer("AbsVal", "a", [], []), [float_blob((2,), [-2.0, 3.0])])[0].tolist()
+    [2.0, 3.0]
     """
     blob = float_bottom(layer, bottoms)
     return [float_blob(blob.shape, list(map(abs, blob.floats())))]
 
 
-def shrink(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def shrink(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Values within plus or minus `lambd` become 0; others move towards 0 by `bias`.
 
     y = x - bias for x > lambd, x + bias for x < -lambd, else 0.
 
     Follows: ncnn src/layer/shrink.cpp @ a4d2ea1d.
+
+    >>> shrink(Layer("Shrink", "s", [], [], {0: 0.25}), [float_blob((3,), [-1.0, 0.5, 1.0])])[0].tolist()
+    [-0.75, 0.0, 0.75]
     """
     blob = float_bottom(layer, bottoms)
     bias, lambd = f32(layer.get.number("bias")), f32(layer.get.number("lambd"))

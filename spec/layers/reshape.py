@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from spec.binary32 import Profile
+from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob
 from spec.graph import Layer, Shape, ncnn_extents
 from spec.layers.common import fault, only_bottom, resolve_axis
@@ -23,13 +23,17 @@ AXIS_NAMES = {1: "w", 2: "hw", 3: "chw", 4: "cdhw"}
 """The axes of a blob of each rank, outermost first."""
 
 
-def reshape(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def reshape(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The values of the first bottom under the shape that the parameters or the shape expression give.
 
     An extent of 0 copies the bottom's of the same name (1 if it has none); one extent of -1 takes the rest. The rank is
     that of the extents that are given, from w up. GraphError unless the number of values matches.
 
     Follows: ncnn src/layer/reshape.cpp @ a4d2ea1d, for batches of one.
+
+    >>> from spec.blob import float_blob
+    >>> reshape(Layer("Reshape", "r", [], [], {0: 2, 1: -1}), [float_blob((4,), [1.0, 2.0, 3.0, 4.0])])[0].tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
     """
     if not bottoms:
         raise fault(layer, "takes at least one bottom blob")
@@ -42,7 +46,7 @@ def reshape(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [blob.reshaped(_fitted(layer, shape, len(blob.values)))]
 
 
-def flatten(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def flatten(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The values of the bottom as one row.
 
     Follows: ncnn src/layer/flatten.cpp @ a4d2ea1d.
@@ -51,12 +55,16 @@ def flatten(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [blob.reshaped((len(blob.values),))]
 
 
-def squeeze(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def squeeze(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Drop the chosen axes whose extent is 1; what remains of nothing is (1,).
 
     The axes are `axes`, or else those whose flags are set. Chosen axes of another extent stay.
 
     Follows: ncnn src/layer/squeeze.cpp @ a4d2ea1d.
+
+    >>> from spec.blob import float_blob
+    >>> squeeze(Layer("Squeeze", "s", [], [], {3: [0]}), [float_blob((1, 2), [1.0, 2.0])])[0].tolist()
+    [1.0, 2.0]
     """
     blob = only_bottom(layer, bottoms)
     rank = len(blob.shape)
@@ -70,10 +78,14 @@ def squeeze(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return [blob.reshaped(left or (1,))]
 
 
-def expand_dims(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def expand_dims(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Insert axes of extent 1, at positions that count in the result. GraphError for more than 4 dims.
 
     Follows: ncnn src/layer/expanddims.cpp @ a4d2ea1d.
+
+    >>> from spec.blob import float_blob
+    >>> expand_dims(Layer("ExpandDims", "e", [], [], {3: [1]}), [float_blob((2,), [1.0, 2.0])])[0].tolist()
+    [[1.0], [2.0]]
     """
     blob = only_bottom(layer, bottoms)
     axes = layer.get.integers("axes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers import functions
@@ -83,7 +83,7 @@ def fast_gelu(x: float) -> float:
     return f32(f32(0.5 * x) * f32(1.0 + tanh(f32(SQRT_TWO_OVER_PI * f32(x + cube)))))
 
 
-def gelu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def gelu(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """`exact_gelu`, or with fast_gelu 1 `fast_gelu`.
 
     Follows: ncnn src/layer/gelu.cpp @ a4d2ea1d.
@@ -91,7 +91,7 @@ def gelu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return _mapped(layer, bottoms, fast_gelu if layer.get.integer("fast_gelu") else exact_gelu)
 
 
-def elu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def elu(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Negative x become alpha * (exp(x) - 1).
 
     Follows: ncnn src/layer/elu.cpp @ a4d2ea1d.
@@ -100,7 +100,7 @@ def elu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return _mapped(layer, bottoms, lambda x: f32(alpha * f32(exp(x) - 1.0)) if x < 0.0 else x)
 
 
-def selu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def selu(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Negative x become (exp(x) - 1) * (alpha * lambda), others x * lambda.
 
     Follows: ncnn src/layer/selu.cpp @ a4d2ea1d.
@@ -110,7 +110,7 @@ def selu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return _mapped(layer, bottoms, lambda x: f32(f32(exp(x) - 1.0) * both) if x < 0.0 else f32(x * lambda_))
 
 
-def celu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def celu(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Negative x become (exp(x / alpha) - 1) * alpha.
 
     Follows: ncnn src/layer/celu.cpp @ a4d2ea1d.
@@ -119,10 +119,13 @@ def celu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return _mapped(layer, bottoms, lambda x: f32(f32(exp(divide(x, alpha)) - 1.0) * alpha) if x < 0.0 else x)
 
 
-def hard_sigmoid(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def hard_sigmoid(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Zero below -beta / alpha, 1 above 1 / alpha - beta / alpha, between them x * alpha + beta.
 
     Follows: ncnn src/layer/hardsigmoid.cpp @ a4d2ea1d.
+
+    >>> hard_sigmoid(Layer("HardSigmoid", "h", [], [], {0: 0.25}), [float_blob((3,), [-2.0, 1.0, 4.0])])[0].tolist()
+    [0.0, 0.75, 1.0]
     """
     alpha, beta, lower, upper = _bounds(layer)
 
@@ -132,10 +135,13 @@ def hard_sigmoid(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Bl
     return _mapped(layer, bottoms, rule)
 
 
-def hard_swish(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def hard_swish(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Zero below -beta / alpha, x above 1 / alpha - beta / alpha, between them x * (x * alpha + beta).
 
     Follows: ncnn src/layer/hardswish.cpp @ a4d2ea1d.
+
+    >>> hard_swish(Layer("HardSwish", "h", [], [], {0: 0.25}), [float_blob((3,), [-2.0, 1.0, 4.0])])[0].tolist()
+    [-0.0, 0.75, 4.0]
     """
     alpha, beta, lower, upper = _bounds(layer)
 
@@ -145,12 +151,15 @@ def hard_swish(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob
     return _mapped(layer, bottoms, rule)
 
 
-def glu(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def glu(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The first half of an axis, times the logistic function of the second half.
 
     y = a * (1 / (1 + exp(-b))). GraphError for an axis of odd extent.
 
     Follows: ncnn src/layer/glu.cpp @ a4d2ea1d.
+
+    >>> glu(Layer("GLU", "g", [], []), [float_blob((2,), [3.0, 0.0])])[0].tolist()
+    [1.5]
     """
     blob = float_bottom(layer, bottoms)
     axis = resolve_axis(layer, layer.get.integer("axis"), len(blob.shape))

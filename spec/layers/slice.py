@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from spec.binary32 import Profile
+from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob
 from spec.graph import Layer
 from spec.layers.common import fault, only_bottom, resolve_axis
@@ -14,7 +14,7 @@ AN_EQUAL_SHARE = -233
 """A size that means: what remains, divided by the number of tops that are still to come."""
 
 
-def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The bottom cut along an axis into one piece for each top, of any dtype.
 
     `slices` gives the sizes; or `indices` gives where to cut, negative ones from the end, the last top taking the rest.

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from spec.binary32 import Profile
+from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, resolve_axis, rounded, running_sum, split_at
 from spec.layers.functions import divide, exp
 
 
-def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """Exponentials along one axis, divided by their sum.
 
     y = e / sum(e) with e = exp(x - max(x)), summed in order; float32 of any shape.
 
     Follows: ncnn src/layer/softmax.cpp @ a4d2ea1d.
     Unspecified: a line of minus infinities is NaN.
+
+    >>> forward(Layer("Softmax", "s", [], [], {0: 1, 1: 1}), [float_blob((2, 2), [3.0, 3.0, -200.0, 0.0])])[0].tolist()
+    [[0.5, 0.5], [0.0, 1.0]]
     """
     blob = float_bottom(layer, bottoms)
     outer, count, inner = split_at(blob.shape, resolve_axis(layer, layer.get.integer("axis"), len(blob.shape)))

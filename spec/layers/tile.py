@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from spec.binary32 import Profile
+from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob
 from spec.graph import Layer, Shape
 from spec.layers.common import fault, only_bottom, resolve_axis
 from spec.layers.strided import positions, strides_of
 
 
-def forward(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The blob repeated: `tiles` times along an axis, or `repeats` times along each, aligned with the innermost.
 
     One case differs: a (c, h, w) blob with four repeats keeps c outermost and becomes (c * r0, r1, h * r2, w * r3).
 
     Follows: ncnn src/layer/tile.cpp @ a4d2ea1d.
+
+    >>> from spec.blob import float_blob
+    >>> forward(Layer("Tile", "t", [], [], {2: [2, 1]}), [float_blob((2,), [1.0, 2.0])])[0].tolist()
+    [[1.0, 2.0], [1.0, 2.0]]
     """
     blob = only_bottom(layer, bottoms)
     shape, repeats = _aligned(layer, blob.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers import functions
@@ -16,27 +16,33 @@ NATURAL = -1.0
 """The base that stands for e."""
 
 
-def unary_op(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def unary_op(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The function that `op_type` numbers, of every value.
 
     Follows: ncnn src/layer/unaryop.cpp @ a4d2ea1d.
     Unspecified: outside its domain a function is NaN; a pole and an overflow are infinite.
+
+    >>> unary_op(Layer("UnaryOp", "u", [], [], {0: 18}), [float_blob((3,), [0.5, 1.5, -2.5])])[0].tolist()
+    [0.0, 2.0, -2.0]
     """
     blob = float_bottom(layer, bottoms)
     operation = OPERATIONS[layer.get.integer("op_type")]
     return [float_blob(blob.shape, [operation(x) for x in blob.floats()])]
 
 
-def power(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def power(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The value shift + x * scale to the power.
 
     Follows: ncnn src/layer/power.cpp @ a4d2ea1d.
+
+    >>> power(Layer("Power", "p", [], [], {0: 2.0, 2: 1.0}), [float_blob((2,), [1.0, 2.0])])[0].tolist()
+    [4.0, 9.0]
     """
     exponent = f32(layer.get.number("power"))
     return _of_line(layer, bottoms, lambda line: functions.pow(line, exponent))
 
 
-def exp(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def exp(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The base to the power shift + x * scale; base -1 stands for e.
 
     Follows: ncnn src/layer/exp.cpp @ a4d2ea1d.
@@ -47,7 +53,7 @@ def exp(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
     return _of_line(layer, bottoms, lambda line: functions.pow(base, line))
 
 
-def log(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def log(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The logarithm of shift + x * scale: the natural one, divided by that of the base unless it is -1.
 
     Follows: ncnn src/layer/log.cpp @ a4d2ea1d.

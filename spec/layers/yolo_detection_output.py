@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from spec.binary32 import Profile, f32
+from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
 from spec.graph import Layer
 from spec.layers.boxes import Box, box_table, by_score, plain_area, suppressed
@@ -19,7 +19,7 @@ Cell = tuple[int, int, list[float]]
 """Row, column, and the values of one box there: x, y, width, height, objectness, classes."""
 
 
-def yolov3_detection_output(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def yolov3_detection_output(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The boxes of several feature maps whose confidence reaches the threshold, sorted, overlaps suppressed.
 
     Each bottom is (boxes * (5 + classes), h, w). The class is the first largest score; the confidence is
@@ -52,7 +52,7 @@ def yolov3_detection_output(layer: Layer, bottoms: list[Blob], profile: Profile)
     return [box_table(suppressed(by_score(found), f32(layer.get.number("nms_threshold"))))]
 
 
-def yolo_detection_output(layer: Layer, bottoms: list[Blob], profile: Profile) -> list[Blob]:
+def yolo_detection_output(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:
     """The boxes of one feature map: as Yolov3, but the classes go through softmax and the anchors count cells.
 
     The confidence is logistic(objectness) * the largest softmax, and the width exp(tw) * bias / w. With nothing found

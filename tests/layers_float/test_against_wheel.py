@@ -13,7 +13,7 @@ pytest.importorskip("ncnn", reason="the ncnn wheel is not installed")
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_spec_agrees_with_the_wheel(name: str, data: st.DataObject) -> None:
     strategy, agreement = CASES[name]
