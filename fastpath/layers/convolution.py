@@ -167,6 +167,9 @@ class GroupedConvolution:
         plane = patches.out_h * patches.pitch
         step = max(DEPTHWISE_TILE // plane, 1)
         starts_with_bias = self.bottom_scale is None and self.epilogue.bias is not None
+        starts = np.zeros((self.num_output, 1), np.float32)
+        if starts_with_bias and self.epilogue.bias is not None:
+            starts = self.epilogue.bias
         for first in range(0, self.num_output, step):
             part = slice(first, min(first + step, self.num_output))
             channels = part.stop - first
@@ -177,8 +180,7 @@ class GroupedConvolution:
                 seen, weight = patches.tap(tap, 0, count)[part], self.tap_weights[part, tap : tap + 1]
                 if tap == 0:
                     np.multiply(seen, weight, out=sums)
-                    if starts_with_bias and self.epilogue.bias is not None:
-                        np.add(sums, self.epilogue.bias[part], out=sums)
+                    np.add(sums, starts[part], out=sums)
                 else:
                     np.multiply(seen, weight, out=product)
                     np.add(sums, product, out=sums)

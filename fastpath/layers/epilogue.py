@@ -41,8 +41,6 @@ class Epilogue:
         largest = largest_sum
         if descale is not None:
             largest *= float(np.abs(descale).max())
-            if bias is None and descale.min() < np.finfo(np.float32).tiny:
-                self.bias = np.zeros((descale.size, 1), np.float32)
         if bias is not None:
             largest += float(np.abs(bias).max())
         self.must_check = not activation.keeps_finite(largest)

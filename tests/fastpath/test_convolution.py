@@ -170,8 +170,8 @@ def test_float_depthwise_convolution_equals_the_spec(geometry: ConvGeometry, dat
         "weight_data": data.draw(float_tensors((single.weight_count,))),
         "bias_data": data.draw(float_tensors((channels,))),
     }
-    layer = layer_of("ConvolutionDepthWise", single.params | {5: 1, 7: channels}, weights)
-    assert_agree(layer, [data.draw(float_tensors(single.shape))])
+    params = single.params | {5: data.draw(st.integers(0, 1)), 7: channels}
+    assert_agree(layer_of("ConvolutionDepthWise", params, weights), [data.draw(float_tensors(single.shape))])
 
 
 def test_dynamic_weights_come_as_bottoms() -> None:
@@ -218,6 +218,25 @@ def test_float_inner_product_is_close_to_the_spec() -> None:
 def test_a_codes_only_layer_rounds_half_away(values: list[float], scale: float) -> None:
     layer = layer_of("Quantize", {0: 1}, {"scale_data": np.array([scale], np.float32)})
     assert_agree(layer, [np.array(values, np.float32)])
+
+
+@pytest.mark.parametrize("type", ["Convolution", "ConvolutionDepthWise", "InnerProduct"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_sums_of_zero_are_plus_zero(type: str, count: int) -> None:
+    weights: dict[str, Any] = {
+        "weight_data": np.full(count, 5, np.int8),
+        "weight_data_int8_scales": np.ones(1, np.float32),
+        "bottom_blob_int8_scales": np.ones(1, np.float32),
+    }
+    params = {0: 1, 2: count, 8: 1} if type == "InnerProduct" else {0: 1, 1: count, 11: 1, 6: count, 8: 1}
+    layer = layer_of(type, params, weights)
+    for shape in ((1, 1, count), (1, 1, count + 40)):
+        if type != "InnerProduct" or shape[2] == count:
+            for value in (-0.25, -0.0):
+                bottom = np.full(shape, value, np.float32)
+                assert not np.signbit(fast_results(layer, [bottom])[0]).any()
+                assert_agree(layer, [bottom])
+            assert_agree(layer, [np.zeros(shape, np.int8)])
 
 
 def test_results_do_not_share_memory_between_runs() -> None:
