@@ -105,7 +105,9 @@ class GroupedConvolution:
         patches.load(self.codes(blob))
         dtype = np.float32 if self.epilogue.top_scale is None else np.int8
         top = np.empty((self.num_output, patches.out_h, patches.out_w), dtype)
-        if self.depthwise:
+        if self.depthwise and self.bottom_scale is not None and self.taps * patches.size <= TILE_ELEMENTS:
+            self.run_channels(patches, top)
+        elif self.depthwise:
             self.run_depthwise(patches, top)
         else:
             self.run_tiles(patches, top)
@@ -161,11 +163,27 @@ class GroupedConvolution:
             np.copyto(columns[:, tap], seen.reshape(self.groups, self.group_channels, count))
         return columns.reshape(self.groups, -1, count)
 
+    def run_channels(self, patches: Patches, top: Array) -> None:
+        """Fill the top blob of an int8 layer with one channel a group: as many channels at a time as fit the cache."""
+        count = patches.size - patches.pitch + patches.out_w
+        step = max(TILE_ELEMENTS // (self.taps * patches.size), 1)
+        for first in range(0, self.num_output, step):
+            part = slice(first, min(first + step, self.num_output))
+            channels = part.stop - first
+            columns = self.scratch.array("columns", (channels, self.taps, count))
+            for tap in range(self.taps):
+                np.copyto(columns[:, tap], patches.tap(tap, 0, count)[part])
+            buffer = self.scratch.array("sums", (channels, patches.size))
+            sums = buffer[:, :count]
+            np.matmul(self.tap_weights[part, np.newaxis], columns, out=sums[:, np.newaxis])
+            self.epilogue(sums, part)
+            image = buffer.reshape(channels, patches.out_h, patches.pitch)
+            np.copyto(top[part], image[:, :, : patches.out_w], casting="unsafe")
+
     def run_depthwise(self, patches: Patches, top: Array) -> None:
         """Fill the top blob of a layer with one channel a group: tap by tap, in the spec's order of sums."""
-        count = (patches.out_h - 1) * patches.pitch + patches.out_w
-        plane = patches.out_h * patches.pitch
-        step = max(DEPTHWISE_TILE // plane, 1)
+        count = patches.size - patches.pitch + patches.out_w
+        step = max(DEPTHWISE_TILE // patches.size, 1)
         starts_with_bias = self.bottom_scale is None and self.epilogue.bias is not None
         starts = np.zeros((self.num_output, 1), np.float32)
         if starts_with_bias and self.epilogue.bias is not None:
@@ -173,8 +191,8 @@ class GroupedConvolution:
         for first in range(0, self.num_output, step):
             part = slice(first, min(first + step, self.num_output))
             channels = part.stop - first
-            buffer = self.scratch.array("sums", (channels, plane))
-            product = self.scratch.array("product", (channels, plane))[:, :count]
+            buffer = self.scratch.array("sums", (channels, patches.size))
+            product = self.scratch.array("product", (channels, patches.size))[:, :count]
             sums = buffer[:, :count]
             for tap in range(self.taps):
                 seen, weight = patches.tap(tap, 0, count)[part], self.tap_weights[part, tap : tap + 1]

@@ -32,6 +32,8 @@ class Patches:
         stride_h, stride_w = window.stride
         rows = -(-(h + pads[0] + pads[1]) // stride_h)
         self.pitch = -(-(w + pads[2] + pads[3]) // stride_w)
+        self.size = self.out_h * self.pitch
+        """Columns of the output with its unused ones."""
         self.channels = channels
         self.planes: dict[tuple[int, int], Floats] = {}
         self.copies: list[tuple[Floats, Slices]] = []

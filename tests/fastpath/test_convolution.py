@@ -73,10 +73,11 @@ def test_int8_depthwise_and_grouped_convolution_equal_the_spec(drawn: tuple[Laye
 
 @pytest.mark.parametrize("type", ["Convolution", "ConvolutionDepthWise"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("tile", [1, 6000])
 def test_int8_convolution_equals_the_spec_in_many_tiles(
-    type: str, stride: int, monkeypatch: pytest.MonkeyPatch
+    type: str, stride: int, tile: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(convolution, "TILE_ELEMENTS", 1)
+    monkeypatch.setattr(convolution, "TILE_ELEMENTS", tile)
     monkeypatch.setattr(convolution, "SMALLEST_TILE", 20)
     monkeypatch.setattr(convolution, "DEPTHWISE_TILE", 300)
     random = np.random.default_rng(stride)
