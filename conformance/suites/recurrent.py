@@ -190,9 +190,12 @@ def read_file(name: str) -> dict[str, Any]:
     return content
 
 
+@cache
+def _file_cases(name: str) -> tuple[Case, ...]:
+    return tuple(build(entry, group) for group in read_file(name)["groups"] for entry in group["cases"])
+
+
 def cases() -> Iterator[Case]:
     """The stored cases, file by file."""
     for name in FILES:
-        for group in read_file(name)["groups"]:
-            for entry in group["cases"]:
-                yield build(entry, group)
+        yield from _file_cases(name)

@@ -1,0 +1,78 @@
+"""The commands and their exit statuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conformance.__main__ import main
+from conformance.suites import all_cases
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "conformance" / "examples" / "recurrent_stdlib.py"
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--suite", "recurrent"]) == 0
+    assert capsys.readouterr().out.splitlines() == [case.id for case in all_cases("recurrent")]
+    assert main(["list", "--only", "*/gru/by-hand/*"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_smoke_is_quick() -> None:
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "conformance", "smoke", "--adapter", "spec"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=EXAMPLE.parents[2])
+    assert done.returncode == 0, done.stderr
+    assert time.perf_counter() - began < 5.0
+
+
+def test_run_report_and_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "report.jsonl"
+    only = ["--only", "recurrent/gru/ties/*"]
+    assert main(["run", "--adapter", "fastpath", *only, "--report", str(report)]) == 0
+    first = capsys.readouterr().out
+    assert "recurrent/gru/ties  33/33" in first
+    assert main(["summary", str(report)]) == 0
+    assert capsys.readouterr().out == first
+    assert main(["summary", str(report), "--format", "junit"]) == 0
+    assert capsys.readouterr().out.count("<testcase") == 33
+    report.write_text(report.read_text().splitlines()[0])
+    assert main(["summary", str(report)]) == 2
+    assert "footer" in capsys.readouterr().err
+
+
+def test_deviations_that_are_not_true(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "list.toml"
+    entry = '[[deviation]]\nid = "{}"\nreason = "r"\nobserved = "o"\n'
+    run = ["run", "--adapter", "fastpath", "--only", "recurrent/rnn/by-hand/*", "--deviations", str(path)]
+    path.write_text(entry.format("recurrent/rnn/by-hand/*"))
+    assert main(run) == 1
+    assert "unexpected-pass" in capsys.readouterr().out
+    path.write_text(entry.format("nothing/*"))
+    assert main(run) == 1
+    assert "matches no case" in capsys.readouterr().err
+
+
+def test_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    program = ["--", sys.executable, str(EXAMPLE)]
+    assert main(["smoke", "--adapter", "subprocess", *program]) == 0
+    assert "recurrent-stdlib 1.0" in capsys.readouterr().out
+
+
+def test_what_is_broken_has_its_own_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["smoke", "--adapter", "subprocess"]) == 2
+    assert main(["smoke", "--adapter", "subprocess", "--", "/nonexistent/program"]) == 2
+    assert main(["explain", "no/such/case"]) == 2
+    assert "no case 'no/such/case'" in capsys.readouterr().err
+
+
+def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "recurrent/gru/by-hand/reset-scales-the-recurrent-bias"]) == 0
+    text = capsys.readouterr().out
+    assert "by-hand: r = u = 1/(1+exp(0)) = 1/2" in text
+    assert "GRU recurrent 2 2 in0 in1 out0 out1" in text
+    assert "out0 by reference = float32 (1, 1): 0x1.0000000000000p-1 (0.5)" in text
