@@ -14,7 +14,8 @@ from fastpath.calibration.statistics import Histogram, Range
 from spec.errors import AssayError, CalibrationError
 from spec.graph import Graph
 
-Task = Callable[["Share"], list[Any]]
+LOST = "a worker process ended before its work was done"
+"""The message when a process dies: killed for its memory, perhaps."""
 
 
 class Share:
@@ -43,12 +44,12 @@ class Workers:
         for i in range(count):
             first, last = len(samples) * i // count, len(samples) * (i + 1) // count
             ours, theirs = context.Pipe()
-            share = (graph, samples[first:last], first, upstream, held_bytes // count)
-            process = context.Process(target=_serve, args=(theirs, share), daemon=True)
+            process = context.Process(target=_serve, args=(theirs,), daemon=True)
             process.start()
             theirs.close()
             self._connections.append(ours)
             self._processes.append(process)
+            _send(ours, (graph, samples[first:last], first, upstream, held_bytes // count))
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +72,7 @@ class Workers:
     def _merged(self, stage: str, request: tuple[Any, ...], progress: Callable[[str, int, int], None]) -> list[Any]:
         """The answers of all processes, merged; the error of the earliest sample if there is one."""
         for connection in self._connections:
-            connection.send(request)
+            _send(connection, request)
         answers: dict[int, Any] = {}
         done = 0
         while len(answers) < len(self._connections):
@@ -94,15 +95,22 @@ class Workers:
         return merged
 
 
+def _send(connection: Connection[Any, Any], message: tuple[Any, ...]) -> None:
+    try:
+        connection.send(message)
+    except OSError as error:
+        raise CalibrationError(LOST) from error
+
+
 def _receive(connection: Connection[Any, Any]) -> tuple[str, Any]:
     try:
         message: tuple[str, Any] = connection.recv()
-    except EOFError as error:
-        raise CalibrationError("a worker process ended before its work was done") from error
+    except (EOFError, OSError) as error:
+        raise CalibrationError(LOST) from error
     return message
 
 
-def _serve(connection: Connection[Any, Any], share: tuple[Any, ...]) -> None:
+def _serve(connection: Connection[Any, Any]) -> None:
     """The life of a process: answer requests until nobody asks any more."""
     from fastpath.calibration.calibrate import build_histograms, measure_ranges
 
@@ -110,7 +118,7 @@ def _serve(connection: Connection[Any, Any], share: tuple[Any, ...]) -> None:
         connection.send(("progress", done))
 
     try:
-        mine = Share(*share)
+        mine = Share(*connection.recv())
         while True:
             request = connection.recv()
             if request[0] == "ranges":

@@ -85,7 +85,7 @@ def blob_range(values: Iterable[float], sample: int) -> Range:
 def blob_histogram(values: Iterable[float], absmax: float) -> Histogram:
     """The histogram of one blob, whose magnitudes are at most `absmax`.
 
-    A magnitude of at least `SMALLEST` falls into bin trunc(f32(f32(|value| / absmax) * BINS)); absmax into the last bin.
+    A magnitude of at least `SMALLEST` falls into bin trunc(f32(f32(|value| / absmax) * BINS)); absmax into the last.
 
     Follows: ncnn tools/quantize/ncnn2table.cpp @ a4d2ea1d.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,19 @@ def test_the_first_bad_sample_is_named_by_any_number_of_processes() -> None:
         with pytest.raises(CalibrationError, match="sample 4: layer conv: the activations hold nan") as caught:
             run(samples, workers=workers)
         assert (caught.value.sample, caught.value.layer) == ("sample 4", "conv")
+
+
+@dataclass(frozen=True)
+class FatalSample(DrawnSample):
+    """A sample that ends the process which loads it."""
+
+    def load(self) -> list[np.ndarray]:
+        os._exit(9)
+
+
+def test_a_process_that_dies_is_an_error() -> None:
+    with pytest.raises(CalibrationError, match="a worker process ended before its work was done"):
+        run([*SAMPLES, FatalSample(7)], workers=2)
 
 
 def test_holding_activations_changes_nothing() -> None:
