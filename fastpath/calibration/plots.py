@@ -64,7 +64,6 @@ def plot_layer(found: Found, method: str, path: str | Path) -> Path:
 def plot_overview(layers: Sequence[Found], method: str, path: str | Path) -> Path:
     """Draw all layers: how much of the range each method keeps, and the noise to expect."""
     figure = Figure(figsize=(11, 1.8 + 0.32 * len(layers)), layout="constrained")
-    figure.suptitle(f"{len(layers)} layers, calibrated by {method}", fontweight="bold")
     kept, noise = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     rows = np.arange(len(layers))
     thresholds = [layer_thresholds(found, method) for found in layers]
@@ -87,7 +86,8 @@ def plot_overview(layers: Sequence[Found], method: str, path: str | Path) -> Pat
             )
     kept.axvline(1, color=COLOURS["absmax"], linewidth=1, linestyle="--", label="absmax")
     kept.set_yticks(rows, [found.layer.name for found in layers])
-    kept.invert_yaxis()
+    kept.set_ylim(len(layers) - 0.4, -0.6)
+    kept.set_title(f"{len(layers)} layers, calibrated by {method}", fontweight="bold")
     kept.set_xlim(left=0)
     kept.set_xlabel("threshold / absmax")
     ratios = [
@@ -97,8 +97,9 @@ def plot_overview(layers: Sequence[Found], method: str, path: str | Path) -> Pat
     for row, value in enumerate(ratios):
         if math.isfinite(value):
             noise.annotate(f"{value:.0f}", (value, row), (3, 0), textcoords="offset points", va="center", fontsize=8)
+    noise.margins(x=0.1)
     noise.set_xlabel("expected SNR of the quantized activations [dB]")
-    figure.legend(*kept.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    figure.legend(*kept.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     for axes in (kept, noise):
         axes.grid(axis="both", color="#e3e7eb", zorder=0)
         axes.set_axisbelow(True)
