@@ -188,6 +188,39 @@ def test_binary_functions_at_their_edges() -> None:
     assert math.isnan(op(0, math.inf, -math.inf))
 
 
+OF_SEVEN_AND_TWO = (
+    *(9.0, 5.0, 14.0, 3.5, 7.0, 2.0, 49.0, -5.0, 2.0 / 7.0, 128.0),
+    *(math.atan2(7.0, 2.0), math.atan2(2.0, 7.0), 1.0, 2.0, math.log(math.exp(7.0) + math.exp(2.0))),
+    *(3.0, 0.0, -1.0, 2.0),
+)
+"""What each binary operation makes of 7 and 2."""
+
+
+@pytest.mark.parametrize(("op", "want"), list(enumerate(OF_SEVEN_AND_TWO)))
+def test_binary_operations(op: int, want: float) -> None:
+    seven, two = float_blob((1,), [7.0]), float_blob((1,), [2.0])
+    assert one("BinaryOp", {"op_type": op}, seven, two).floats() == [pytest.approx(want, rel=2e-7)]
+    assert one("BinaryOp", {"op_type": op, "with_scalar": 1, "b": 2.0}, seven).floats() == [
+        pytest.approx(want, rel=2e-7)
+    ]
+
+
+OF_A_NUMBER = (
+    *((-0.75, 0.75), (0.75, -0.75), (-0.75, -1.0), (-0.75, -0.0), (-0.75, 0.5625), (2.25, 1.5), (0.25, 2.0)),
+    *((0.75, math.exp(0.75)), (0.75, math.log(0.75)), (0.75, math.sin(0.75)), (0.75, math.cos(0.75))),
+    *((0.75, math.tan(0.75)), (0.75, math.asin(0.75)), (0.75, math.acos(0.75)), (0.75, math.atan(0.75)), (4.0, 0.25)),
+    *((0.75, math.tanh(0.75)), (0.01, -2.0), (2.5, 2.0), (-2.75, -2.0), (-0.75, -1.0), (0.75, math.exp(0.75) - 1.0)),
+    *((0.75, math.sinh(0.75)), (0.75, math.asinh(0.75)), (0.75, math.cosh(0.75)), (1.75, math.acosh(1.75))),
+    *((0.75, math.atanh(0.75)), (0.75, math.log(1.75))),
+)
+"""For each unary operation, a number and what becomes of it."""
+
+
+@pytest.mark.parametrize(("op", "x", "want"), [(op, x, want) for op, (x, want) in enumerate(OF_A_NUMBER)])
+def test_unary_operations(op: int, x: float, want: float) -> None:
+    assert one("UnaryOp", {"op_type": op}, float_blob((1,), [x])).floats() == [pytest.approx(want, rel=2e-7)]
+
+
 @pytest.mark.parametrize(("op", "x", "want"), [(5, -1.0, math.nan), (8, 0.0, -math.inf), (6, 0.0, math.inf)])
 def test_unary_functions_outside_their_domain(op: int, x: float, want: float) -> None:
     (got,) = one("UnaryOp", {"op_type": op}, float_blob((1,), [x])).floats()
