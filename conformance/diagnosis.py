@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from conformance.case import Case
 from conformance.levels import text, ulp_distance
@@ -17,6 +18,15 @@ from conformance.tensor import Tensor
 
 SMALL = 1e-5
 """Differences up to this are the last bits of exp and tanh; larger ones need another explanation."""
+
+RECONSTRUCTED = 1e-4
+"""How closely outputs that are reconstructed from activated gates can agree."""
+
+BESIDE = 1e-6
+"""Scaled values this near to a tie are pointed out."""
+
+SHOWN_TIES = 4
+"""Ties that are printed."""
 
 SHOWN = 12
 """Codes that are printed before an ellipsis."""
@@ -96,11 +106,65 @@ def _explanation(case: Case, steps: Sequence[Step], rows: Sequence[list[float]],
     flip = next((i for i in range(first + 1, len(steps)) if _flipped(steps, rows, i)), None)
     if flip is not None and flip <= large and _distance(steps[first].hidden, rows[first]) <= SMALL:
         return [_flip_line(steps, rows, flip)]
+    structure = _structure(steps, rows)
+    if structure:
+        return [structure]
     step = steps[large]
     lines = [f"The step at time {step.time} is wrong by itself: its hidden codes are those of the reference."]
-    lines += _ties(case, step)
-    lines += _gate_lines(case, steps, large, rows[large], unit if large == first else _worst(step.hidden, rows[large]))
-    return lines
+    lines += _ties(case, steps, large)
+    exchanged = _exchanged(case, steps, large, rows[large])
+    if exchanged:
+        return [*lines, exchanged]
+    worst = unit if large == first else _worst(step.hidden, rows[large])
+    return lines + _gate_lines(case, steps, large, rows[large], worst)
+
+
+def _structure(steps: Sequence[Step], rows: Sequence[list[float]]) -> str:
+    """Whether the right numbers stand in wrong places."""
+    length = len(steps) // (steps[-1].direction + 1)
+    for begin in range(0, len(steps), length):
+        expected = [step.hidden for step in steps[begin : begin + length]]
+        if length > 1 and _close(rows[begin : begin + length], expected[::-1]):
+            return f"Direction {steps[begin].direction} has the right outputs in the opposite order of time."
+    places = {(step.direction, step.time): step.hidden for step in steps}
+    exchanged = [places[1 - step.direction, step.time] for step in steps] if len(steps) > length else []
+    return "The halves are right and exchanged." if exchanged and _close(rows, exchanged) else ""
+
+
+def _exchanged(case: Case, steps: Sequence[Step], index: int, row: Sequence[float]) -> str:
+    """Whether two gates of an LSTM without projection, or the sides of a GRU's update, are exchanged."""
+    step = steps[index]
+    hidden, cell = _state_before(case, steps, index)
+    if set(step.gates) == {"R", "U", "N"}:
+        sides = zip(step.gates["U"], step.gates["N"], hidden)
+        inverted = [u * n + (1.0 - u) * h for u, n, h in sides]
+        return "The update gate works the other way round: u·n + (1 - u)·h." if _close([row], [inverted]) else ""
+    if set(step.gates) != set("IFOG") or len(row) != len(cell):
+        return ""
+    sums = {name: [_inverse(name, value) for value in values] for name, values in step.gates.items()}
+    for a, b in combinations("IFOG", 2):
+        swapped = {**sums, a: sums[b], b: sums[a]}
+        gates = {name: [_activated(name, value) for value in values] for name, values in swapped.items()}
+        new = [f * c + i * g for i, f, g, c in zip(gates["I"], gates["F"], gates["G"], cell)]
+        if _close([row], [[o * math.tanh(c) for o, c in zip(gates["O"], new)]]):
+            return f"The outputs are those of gates {a} and {b} exchanged."
+    return ""
+
+
+def _inverse(gate: str, value: float) -> float:
+    """The sum that an activated gate comes from; about 16 where it is saturated."""
+    if gate == "G":
+        return math.atanh(max(-1.0 + 1e-14, min(1.0 - 1e-14, value)))
+    bounded = max(1e-7, min(1.0 - 1e-7, value))
+    return math.log(bounded / (1.0 - bounded))
+
+
+def _activated(gate: str, value: float) -> float:
+    return math.tanh(value) if gate == "G" else 1.0 / (1.0 + math.exp(-value))
+
+
+def _close(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> bool:
+    return all(_distance(x, y) <= RECONSTRUCTED for x, y in zip(a, b, strict=True))
 
 
 def _flip_line(steps: Sequence[Step], rows: Sequence[list[float]], index: int) -> str:
@@ -116,16 +180,22 @@ def _flip_line(steps: Sequence[Step], rows: Sequence[list[float]], index: int) -
     )
 
 
-def _ties(case: Case, step: Step) -> list[str]:
-    """Inputs of the step that lie exactly on a rounding tie."""
-    values = case.inputs["in0"].values()
+def _ties(case: Case, steps: Sequence[Step], index: int) -> list[str]:
+    """Inputs and hidden values of the step that lie on a rounding tie, or right beside one."""
+    step = steps[index]
     size = len(step.input_codes)
-    row = scaled(values[step.time * size : (step.time + 1) * size])
+    row = case.inputs["in0"].values()[step.time * size : (step.time + 1) * size]
+    kinds = (
+        ("Input", row, step.input_codes),
+        ("Hidden value", _state_before(case, steps, index)[0], step.hidden_codes),
+    )
     return [
-        f"Input {i} scales to {value:g}, a rounding tie: half away from zero gives {step.input_codes[i]}."
-        for i, value in enumerate(row)
-        if abs(value) % 1.0 == 0.5
-    ][:3]
+        f"{kind} {i} scales to {value:.9g}, {'on' if abs(value) % 1.0 == 0.5 else 'beside'} a rounding tie: its code is"
+        f" {codes[i]}, half away from zero."
+        for kind, values, codes in kinds
+        for i, value in enumerate(scaled(values))
+        if abs(abs(value) % 1.0 - 0.5) <= BESIDE
+    ][:SHOWN_TIES]
 
 
 def _gate_lines(case: Case, steps: Sequence[Step], index: int, row: Sequence[float], unit: int) -> list[str]:

@@ -42,16 +42,38 @@ def test_the_first_step_with_its_codes_and_gates(cases: dict[str, Case]) -> None
     assert "wrong by itself" in text
 
 
-def test_a_swapped_output_gate_is_named(cases: dict[str, Case]) -> None:
-    text = by_mutant("swap-I-O", cases["recurrent/lstm/swapped-bias/d0-F-O"])
-    assert "wrong by itself" in text
-    text = by_mutant("swap-U-N", cases["recurrent/gru/grid/d0-in-t5-i4-n4"])
-    assert "would explain it" in text
+@pytest.mark.parametrize("pair", ["I-F", "I-O", "I-G", "F-O", "F-G", "O-G"])
+def test_exchanged_gates_are_named(pair: str, cases: dict[str, Case]) -> None:
+    text = by_mutant(f"swap-{pair}", cases["recurrent/lstm/grid/d1-in-out-t5-i4-n4"])
+    assert f"those of gates {pair[0]} and {pair[2]} exchanged" in text
 
 
-def test_a_tie_of_the_input_is_pointed_out(cases: dict[str, Case]) -> None:
-    text = by_mutant("ties-to-even", cases["recurrent/gru/ties/d0-input-2^0"])
-    assert "a rounding tie: half away from zero gives 1" in text
+def test_a_gate_that_would_explain_it(cases: dict[str, Case]) -> None:
+    assert "Gate N = " in by_mutant("swap-R-N", cases["recurrent/gru/grid/d0-in-t5-i4-n4"])
+    assert "other way round" in by_mutant("update-inverted", cases["recurrent/gru/grid/d0-in-t5-i4-n4"])
+
+
+def test_numbers_in_wrong_places(cases: dict[str, Case]) -> None:
+    case = cases["recurrent/gru/grid/d2-in-out-t3-i3-n2"]
+    assert by_mutant("halves-exchanged", case).endswith("The halves are right and exchanged.")
+    text = by_mutant("reverse-outputs-in-order", case)
+    assert text.endswith("Direction 1 has the right outputs in the opposite order of time.")
+
+
+@pytest.mark.parametrize(
+    ("mutant", "case_id", "message"),
+    [
+        ("ties-to-even", "recurrent/gru/ties/d0-input-2^0", "Input 1 scales to 0.5, on a rounding tie: its code is 1"),
+        (
+            "half-up",
+            "recurrent/lstm/ties/d1-state0-2^-7",
+            "Hidden value 2 scales to -0.5, on a rounding tie: its code is -1",
+        ),
+        ("signed-half-added", "recurrent/rnn/below-half/d0-state-2^0", "scales to 0.49999997, beside a rounding tie"),
+    ],
+)
+def test_ties_are_pointed_out(mutant: str, case_id: str, message: str, cases: dict[str, Case]) -> None:
+    assert message in by_mutant(mutant, cases[case_id])
 
 
 def test_only_last_bits_differ(cases: dict[str, Case]) -> None:
