@@ -176,7 +176,15 @@ def kernel_extensions() -> list[Extension]:
 
 
 class BuildKernels(build_ext):
-    """build_ext that can build in place: the packages of the levels hold nothing but extension modules."""
+    """build_ext for levels: their packages hold nothing but extension modules."""
+
+    def run(self) -> None:
+        """Build, after levels of an earlier build that are not wanted now are out of the way."""
+        wanted = {extension.name.split(".")[2] for extension in self.extensions}
+        for level in LEVELS:
+            if level.name not in wanted:
+                shutil.rmtree(Path(self.build_lib, "fastpath", "kernels", level.name), ignore_errors=True)
+        super().run()
 
     def copy_extensions_to_source(self) -> None:
         """Make the folders of the levels first."""

@@ -21,6 +21,7 @@ from mypy_extensions import u8
 
 from fastpath import kernels
 from fastpath.arena import Buffer, byte_buffer
+from fastpath.kernels import Kernels
 from fastpath.kernels.packing import fits_dense, fits_depthwise, round_up
 from fastpath.kernels.source.capacity import CHANNELS, FEATURES, PATCH, SLACK
 from fastpath.kernels.staircase import Stairs
@@ -55,6 +56,7 @@ from fastpath.steps import (
     depthwise_to_codes,
     frame,
     max_pool,
+    runs_in_lanes,
     storage_bytes,
 )
 from spec.errors import AssayError
@@ -473,19 +475,16 @@ class Builder:
     def _convolution(self, convolution: Convolution8, index: int) -> tuple[Step, str]:
         """The step of a convolution, and what it is called."""
         source, target = convolution.layer.bottoms[0], convolution.layer.tops[0]
-        long = math.prod(convolution.weight.shape[1:]) > NARROW_PATCH
-        level = kernels.wide() if long or convolution.depthwise else kernels.narrow()
         shape = self.flow.blobs[source].shape
         pads = convolution.pads(shape)
+        place = (pads[0], pads[2])
+        bottom = self._storage(source) if source in self.flow.hidden else self.storages[entry_name(index)]
+        level = self._level(convolution, target in self.flow.hidden and runs_in_lanes(convolution, bottom.zero))
         entry: Entry | None = None
         actions: list[Action] = []
-        if source in self.flow.hidden:
-            bottom = self._storage(source)
-        else:
-            bottom = self.storages[entry_name(index)]
+        if source not in self.flow.hidden:
             entry = Entry(level, self.workshop, convolution.layer, convolution.bottom_scale, bottom, shape)
             actions += frame(level, bottom)
-        place = (pads[0], pads[2])
         if target in self.flow.hidden:
             stairs = self.flow.stairs[index]
             actions += self._frame(target)
@@ -497,6 +496,12 @@ class Builder:
         make_blob = depthwise_to_blob if convolution.depthwise else dense_to_blob
         compute, kernel = make_blob(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
         return BlobStep(source, entry, actions, compute, target), f"{kernel}, {self.flow.blobs[target].dtype} out"
+
+    @staticmethod
+    def _level(convolution: Convolution8, lanes: bool) -> Kernels:
+        """Vectors of 256 bits for dot products of short patches, which spend their time adding up lanes."""
+        short = math.prod(convolution.weight.shape[1:]) <= NARROW_PATCH
+        return kernels.narrow() if short and not lanes and not convolution.depthwise else kernels.wide()
 
     def _pooling(self, layer: Layer) -> tuple[Step, str]:
         """The step of max pooling on codes, and what it is called."""
@@ -525,6 +530,8 @@ class Plans(threading.local):
 
     def find(self, graph: Graph, operators: list[Operator], fed: Blobs) -> Plan | None:
         """The plan for these inputs; None where there are no kernels, no work for them, or a fault in the network."""
+        if not kernels.COMPILED:
+            return None
         key = tuple((name, blob.shape, blob.dtype) for name, blob in sorted(fed.items()))
         if key not in self._plans:
             try:
@@ -537,9 +544,7 @@ class Plans(threading.local):
 
 def make_plan(graph: Graph, operators: list[Operator], fed: Blobs) -> Plan | None:
     """The plan of a network for these inputs, or None where kernels have nothing to do. Runs the network once."""
-    if not kernels.COMPILED or not set(fed) <= set(graph.input_names()):
-        return None
-    if not any(_is_int8_convolution(layer) for layer in graph):
+    if not set(fed) <= set(graph.input_names()) or not any(_is_int8_convolution(layer) for layer in graph):
         return None
     graph.check()
     blobs = _all_blobs(graph, operators, fed)

@@ -163,9 +163,10 @@ class Convolution8:
         return int(self.weight.shape[0])
 
     @property
-    def largest_sum(self) -> float:
-        """A bound on the magnitude of the sums."""
-        return float(np.abs(self.weight.astype(np.int32)).sum(axis=(1, 2, 3)).max()) * 128
+    def bounds(self) -> NDArray[np.int64]:
+        """What the magnitude of the sums of each output channel cannot exceed."""
+        bounds: NDArray[np.int64] = np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)) * 128
+        return bounds
 
     def pads(self, shape: Shape) -> Pads:
         """The borders (above, below, left, right) that a bottom blob of this shape gets."""
@@ -173,7 +174,7 @@ class Convolution8:
 
     def epilogue(self, top_scale: np.float32 | None) -> Epilogue:
         """The float steps, with requantization where there is a top scale."""
-        return Epilogue(self.layer, self.activation, self.bias, self.descale, top_scale, self.largest_sum)
+        return Epilogue(self.layer, self.activation, self.bias, self.descale, top_scale, float(self.bounds.max()))
 
     def stairs(self, top_scale: np.float32) -> Stairs | None:
         """Integers for all float steps, or None where there are none."""
@@ -191,13 +192,13 @@ class Convolution8:
             epilogue(sums)
             return sums.astype(np.int8)
 
-        bound = int(self.largest_sum)
-        extremes = chain(np.tile(np.array([-bound, bound], np.float32), (self.num_output, 1)))
+        bounds = self.bounds
+        extremes = chain(np.stack([-bounds, bounds], axis=1).astype(np.float32))
         low, high = int(extremes.min()), int(extremes.max())
         if low == high:
             return None
         slopes = self.descale.astype(np.float64) * np.float64(top_scale)
-        return fit(find_steps(chain, self.num_output, bound, low, high), slopes, bound, low, high)
+        return fit(find_steps(chain, bounds, low, high), slopes, bounds, low, high)
 
 
 def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, excess: NDArray[np.int64]) -> Staircase:
@@ -209,7 +210,7 @@ def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, e
         buffer, entry = workshop.table(m.size * 256)
         thresholds = np.full((m.size, 256), LARGEST_STEP, np.int64)
         first = stairs.low + zero
-        raw = np.where(stairs.steps > stairs.bound, LARGEST_STEP, stairs.steps + excess[:, np.newaxis])
+        raw = np.where(stairs.steps > stairs.bounds[:, np.newaxis], LARGEST_STEP, stairs.steps + excess[:, np.newaxis])
         thresholds[:, first : first + raw.shape[1]] = raw
         buffer.items[entry : entry + thresholds.size] = thresholds.reshape(-1)
         table, place = buffer.data, buffer.start + entry
@@ -298,13 +299,21 @@ class Exit:
             np.copyto(top, values, casting="unsafe")
 
 
+def runs_in_lanes(convolution: Convolution8, zero: int) -> bool:
+    """Whether a lane kernel computes this layer: short patches, and no more than a quarter of the lanes idle."""
+    idle = round_up(convolution.num_output, LANES) - convolution.num_output
+    return fits_lanes(convolution.weight, zero) and idle * 3 <= convolution.num_output
+
+
 def dense_weights(
-    kernels: Kernels, convolution: Convolution8, zero: int, *, codes_leave: bool
+    kernels: Kernels, convolution: Convolution8, zero: int, *, lanes: bool
 ) -> tuple[Weights, NDArray[np.int64]]:
     """Packed weights, and what the sums of each channel are too large by for feature maps of this zero point."""
     weight = convolution.weight
-    if codes_leave and fits_lanes(weight, zero):
-        return (pack_pairs(kernels, weight), np.zeros(len(weight), np.int64)) if zero else pack_lanes(kernels, weight)
+    if lanes and zero:
+        return pack_pairs(kernels, weight), np.zeros(convolution.num_output, np.int64)
+    if lanes:
+        return pack_lanes(kernels, weight)
     excess = zero * weight.astype(np.int64).sum(axis=(1, 2, 3))
     return pack_dense(kernels, weight, dense_form(kernels)), excess
 
@@ -335,7 +344,7 @@ def dense_to_codes(
     pads: tuple[int, int],
 ) -> tuple[Action, str]:
     """A dense convolution from feature map to feature map, and the name of its kernel."""
-    weights, excess = dense_weights(kernels, convolution, bottom.zero, codes_leave=True)
+    weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=runs_in_lanes(convolution, bottom.zero))
     step = round_up(convolution.num_output, LANES if weights.form > WORDS_2X4 else GROUP)
     arguments = (
         bottom.feature(kernels, *pads),
@@ -360,7 +369,7 @@ def dense_to_blob(
     pads: tuple[int, int],
 ) -> tuple[Callable[[], Array], str]:
     """A dense convolution from feature map to blob, and the name of its kernel."""
-    weights, excess = dense_weights(kernels, convolution, bottom.zero, codes_leave=False)
+    weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
     n, padded = convolution.num_output, round_up(convolution.num_output, GROUP)
     out_h, out_w = size
     leave = Exit(convolution, excess)

@@ -36,7 +36,8 @@ NO_UPPER_LIMIT = np.iinfo(np.int64).max
 class Stairs:
     """The staircases of all channels, in codes: m, c, shift; exact, or right together with `steps`.
 
-    `steps[channel, i]` is the smallest sum whose code is at least `low + 1 + i`; above `bound` where no sum has it.
+    `steps[channel, i]` is the smallest sum whose code is at least `low + 1 + i`; above the channel's bound
+    where no sum has it.
     """
 
     m: Longs
@@ -44,16 +45,19 @@ class Stairs:
     shift: int
     low: int
     high: int
-    bound: int
+    bounds: Longs
     exact: bool
     steps: Longs
 
 
-def find_steps(chain: Chain, channels: int, bound: int, low: int, high: int) -> Longs:
-    """For every code from low + 1 to high the smallest sum in [-bound, bound] that has it or more; else bound + 1."""
+def find_steps(chain: Chain, bounds: Longs, low: int, high: int) -> Longs:
+    """For every channel and code from low + 1 to high the smallest sum that has this code or a larger one.
+
+    A channel's sums lie within plus or minus its bound; where none has the code, the bound + 1 stands.
+    """
     codes = np.arange(low + 1, high + 1)
-    below = np.full((channels, codes.size), -bound - 1, np.int64)
-    reached = np.full((channels, codes.size), bound + 1, np.int64)
+    below = np.tile(-bounds[:, np.newaxis] - 1, codes.size)
+    reached = np.tile(bounds[:, np.newaxis] + 1, codes.size)
     while True:
         open_ = reached - below > 1
         if not open_.any():
@@ -64,14 +68,14 @@ def find_steps(chain: Chain, channels: int, bound: int, low: int, high: int) -> 
         below = np.where(open_ & ~enough, middle, below)
 
 
-def fit(steps: Longs, slopes: NDArray[np.float64], bound: int, low: int, high: int) -> Stairs | None:
+def fit(steps: Longs, slopes: NDArray[np.float64], bounds: Longs, low: int, high: int) -> Stairs | None:
     """Multipliers near these slopes (codes per sum); None where no straight line comes within one of the staircase."""
     largest = float(slopes.max())
     shift = LARGEST_SHIFT
     if largest > 0:
         shift = int(np.clip(MULTIPLIER_BITS - np.ceil(np.log2(largest)) - 1, 1, LARGEST_SHIFT))
     unit = np.int64(1) << np.int64(shift)
-    lines = _Lines(steps, bound, np.arange(low + 1, high + 1), unit)
+    lines = _Lines(steps, bounds, np.arange(low + 1, high + 1), unit)
     m = lines.best(np.rint(slopes * float(unit)).astype(np.int64))
     least, most = lines.limits(m)
     exact = bool((least <= most).all())
@@ -79,15 +83,15 @@ def fit(steps: Longs, slopes: NDArray[np.float64], bound: int, low: int, high: i
     c = np.where(least == NO_LOWER_LIMIT, np.where(most == NO_UPPER_LIMIT, 0, most), np.minimum(least, most))
     if not exact and not lines.near(m, c, shift):
         return None
-    return Stairs(m, c, shift, low, high, bound, exact, steps)
+    return Stairs(m, c, shift, low, high, bounds, exact, steps)
 
 
 class _Lines:
     """Lines m, c and the steps that they should reproduce."""
 
-    def __init__(self, steps: Longs, bound: int, codes: Longs, unit: np.int64) -> None:
+    def __init__(self, steps: Longs, bounds: Longs, codes: Longs, unit: np.int64) -> None:
         self.steps, self.codes, self.unit = steps, codes, unit
-        self.reached, self.entered = steps <= bound, steps > -bound
+        self.reached, self.entered = steps <= bounds[:, np.newaxis], steps > -bounds[:, np.newaxis]
 
     def limits(self, m: Longs) -> tuple[Longs, Longs]:
         """The least c that reaches every step in time, and the largest that reaches none too early."""

@@ -1,0 +1,254 @@
+"""Every kernel at every level against plain int64 numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fastpath.arena import Buffer, byte_buffer, int_buffer, long_vec
+from fastpath.kernels.packing import (
+    BYTES_2X4,
+    BYTES_4X4,
+    WORDS_2X4,
+    fits_lanes,
+    lane_offsets,
+    pack_dense,
+    pack_depthwise,
+    pack_lanes,
+    pack_pairs,
+    round_up,
+)
+from fastpath.kernels.source.capacity import ACCUMULATOR_SLACK, ACCUMULATORS, CHANNELS, FEATURES, POINTS, SLACK
+from tests.kernels.levels import every_level, kernels_of
+
+SEED = 20260722
+
+
+@pytest.fixture(scope="module")
+def arena() -> Buffer[Any]:
+    return byte_buffer(FEATURES + SLACK)
+
+
+@pytest.fixture(scope="module")
+def target() -> Buffer[Any]:
+    return byte_buffer(FEATURES + SLACK)
+
+
+@pytest.fixture(scope="module")
+def sums() -> Buffer[Any]:
+    return int_buffer(ACCUMULATORS + ACCUMULATOR_SLACK)
+
+
+def patches_in(arena: Buffer[Any], pixels: int, k: int, highest: int, seed: int) -> tuple[NDArray[np.int64], Any]:
+    """Random bytes as patches one after the other, and the offsets that the kernels want."""
+    values = np.random.default_rng(seed).integers(0, highest + 1, (pixels, k), dtype=np.int64)
+    arena.items[: values.size + 64] = 255
+    arena.items[: values.size] = values.reshape(-1)
+    places = arena.start + np.minimum(np.arange(pixels + 8), pixels - 1) * k
+    return values, long_vec(places, POINTS)
+
+
+def random_weights(shape: tuple[int, ...], seed: int, lowest: int = -128) -> NDArray[np.int8]:
+    weights = np.random.default_rng(seed).integers(lowest, 128, shape).astype(np.int8)
+    weights.flat[:2] = [lowest, 127]
+    return weights
+
+
+@every_level()
+@pytest.mark.parametrize("form", [BYTES_4X4, BYTES_2X4, WORDS_2X4])
+@pytest.mark.parametrize(("pixels", "k", "channels"), [(1, 32, 4), (5, 33, 6), (3, 96, 9)])
+def test_dot(level: str, form: int, pixels: int, k: int, channels: int, arena: Buffer[Any], sums: Buffer[Any]) -> None:
+    kernels = kernels_of(level)
+    stride = round_up(k, 32)
+    values, points = patches_in(arena, pixels, stride, 255, SEED)
+    weights = random_weights((channels, k, 1, 1), SEED + 1)
+    expected = values[:, :k] @ weights.reshape(channels, k).astype(np.int64).T
+    packed = pack_dense(kernels, weights, form)
+    padded = round_up(channels, 4)
+    kernels.dense.multiply(arena.data, points, pixels, packed, sums.data, sums.start, padded, 1)
+    rows = sums.items[: pixels * padded].reshape(pixels, padded)
+    assert np.array_equal(rows[:, :channels], expected)
+    plane = round_up(pixels + 4, 8)
+    kernels.dense.multiply(arena.data, points, pixels, packed, sums.data, sums.start, 1, plane)
+    planes = sums.items[: channels * plane].reshape(channels, plane)
+    assert np.array_equal(planes[:, :pixels], expected.T)
+
+
+@every_level()
+def test_dot_over_several_blocks_of_weights(level: str, arena: Buffer[Any], sums: Buffer[Any]) -> None:
+    kernels = kernels_of(level)
+    k, channels = (8192, 20) if level != "interpreted" else (8192, 17)
+    values, points = patches_in(arena, 1, k, 255, SEED)
+    weights = random_weights((channels, k, 1, 1), SEED)
+    packed = pack_dense(kernels, weights, BYTES_4X4 if kernels.multiplies_bytes else WORDS_2X4)
+    assert len(packed.starts) > 1
+    kernels.dense.multiply(arena.data, points, 1, packed, sums.data, sums.start, 20, 1)
+    assert np.array_equal(sums.items[:channels], weights.reshape(channels, k).astype(np.int64) @ values[0])
+
+
+@every_level()
+@pytest.mark.parametrize("k", [5, 16, 20, 32])
+def test_lanes(level: str, k: int, arena: Buffer[Any], sums: Buffer[Any]) -> None:
+    kernels = kernels_of(level)
+    pixels, channels = 3, 40
+    values, points = patches_in(arena, pixels, round_up(k, 16), 127, SEED + k)
+    weights = random_weights((channels, k, 1, 1), SEED + k, lowest=-127)
+    assert fits_lanes(weights, 0)
+    packed, excess = pack_lanes(kernels, weights)
+    kernels.dense.multiply(arena.data, points, pixels, packed, sums.data, sums.start, 64, 1)
+    found = sums.items[: pixels * 64].reshape(pixels, 64)[:, :channels] - excess
+    assert np.array_equal(found, values[:, :k] @ weights.reshape(channels, k).astype(np.int64).T)
+
+
+@every_level()
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_lanes_at_their_limits(level: str, sign: int, arena: Buffer[Any], sums: Buffer[Any]) -> None:
+    kernels = kernels_of(level)
+    _, points = patches_in(arena, 2, 32, 0, SEED)
+    arena.items[:32] = 127
+    weights = np.full((32, 32, 1, 1), 127 * sign, np.int8)
+    packed, excess = pack_lanes(kernels, weights)
+    kernels.dense.multiply(arena.data, points, 2, packed, sums.data, sums.start, 32, 1)
+    found = sums.items[:64].reshape(2, 32) - excess
+    assert found[0].tolist() == [32 * 127 * 127 * sign] * 32
+    assert found[1].tolist() == [0] * 32
+
+
+def test_lane_offsets_keep_sixteen_bits() -> None:
+    rows = np.random.default_rng(SEED).choice(np.array([-127, -1, 0, 1, 127], np.int8), (500, 16))
+    offsets = lane_offsets(rows)
+    groups = rows.astype(np.int64).reshape(500, 4, 4)
+    lowest = np.minimum(groups, 0).sum(axis=2) * 127 + offsets
+    highest = np.maximum(groups, 0).sum(axis=2) * 127 + offsets
+    assert lowest.min() >= -32768
+    assert highest.max() <= 32767
+
+
+@every_level()
+def test_pairs(level: str, arena: Buffer[Any], sums: Buffer[Any]) -> None:
+    kernels = kernels_of(level)
+    values, points = patches_in(arena, 3, 28, 254, SEED)
+    arena.items[: values.size] += 1
+    weights = random_weights((33, 3, 3, 3), SEED, lowest=-127)
+    assert fits_lanes(weights, 128)
+    kernels.dense.multiply(arena.data, points, 3, pack_pairs(kernels, weights), sums.data, sums.start, 64, 1)
+    rows = weights.transpose(0, 3, 2, 1).reshape(33, 27).astype(np.int64)
+    expected = (values[:, :27] + 1 - 128) @ rows.T
+    assert np.array_equal(sums.items[: 3 * 64].reshape(3, 64)[:, :33], expected)
+
+
+@every_level()
+@pytest.mark.parametrize("repeat", [1, 4])
+@pytest.mark.parametrize("zero", [0, 128])
+@pytest.mark.parametrize("kernel", [(3, 3), (2, 3), (1, 1)])
+def test_depthwise(
+    level: str, repeat: int, zero: int, kernel: tuple[int, int], arena: Buffer[Any], sums: Buffer[Any]
+) -> None:
+    kernels = kernels_of(level)
+    channels, out_h, out_w = 16, 2, 5
+    h, w = out_h + kernel[0] - 1, out_w + kernel[1] - 1
+    codes = np.random.default_rng(SEED).integers(-127 if zero else 0, 128, (h, w, channels))
+    arena.items[: codes.size] = (codes + zero).reshape(-1)
+    weights = random_weights((channels, 1, *kernel), SEED, lowest=-127)
+    expected = sum(
+        codes[y : y + out_h, x : x + out_w] * weights[:, 0, y, x].astype(np.int64)
+        for y in range(kernel[0])
+        for x in range(kernel[1])
+    )
+    packed = pack_depthwise(kernels, weights, zero, repeat if kernel == (3, 3) else 1)
+    feature = kernels.records.Feature(arena.data, arena.start, w * channels, channels)
+    window = kernels.records.Window(*kernel, 1, 1, 1, 1, out_h, out_w)
+    for y in range(out_h):
+        kernels.depthwise.sums(feature, window, packed, y, sums.data, sums.start)
+        found = sums.items[: out_w * channels].reshape(out_w, channels)
+        assert np.array_equal(found, np.asarray(expected)[y])
+
+
+@every_level()
+@pytest.mark.parametrize(("kernel", "stride"), [((3, 3), (2, 2)), ((3, 3), (1, 2)), ((2, 2), (2, 2)), ((1, 3), (1, 1))])
+def test_max_pool(
+    level: str, kernel: tuple[int, int], stride: tuple[int, int], arena: Buffer[Any], target: Buffer[Any]
+) -> None:
+    kernels = kernels_of(level)
+    channels, out = 18, (2, 3)
+    h, w = ((out[0] - 1) * stride[0] + kernel[0]), ((out[1] - 1) * stride[1] + kernel[1])
+    values = np.random.default_rng(SEED).integers(0, 256, (h, w, channels), dtype=np.uint8)
+    arena.items[: values.size] = values.reshape(-1)
+    bottom = kernels.records.Feature(arena.data, arena.start, w * channels, channels)
+    top = kernels.records.Feature(target.data, target.start, out[1] * 32, 32)
+    window = kernels.records.Window(*kernel, 1, 1, *stride, *out)
+    kernels.pooling.max_pool(bottom, window, channels, top)
+    found = target.items[: out[0] * out[1] * 32].reshape(*out, 32)[:, :, :channels]
+    for y in range(out[0]):
+        for x in range(out[1]):
+            part = values[y * stride[0] : y * stride[0] + kernel[0], x * stride[1] : x * stride[1] + kernel[1]]
+            assert np.array_equal(found[y, x], part.max(axis=(0, 1)))
+
+
+@every_level()
+@pytest.mark.parametrize("stepped", [False, True])
+@pytest.mark.parametrize("repeat", [1, 3])
+def test_requantize(level: str, stepped: bool, repeat: int, sums: Buffer[Any], target: Buffer[Any]) -> None:
+    """The linear form of byte = sum * 3 // 64 + 100, and a table that says the same from a guess one too small."""
+    kernels = kernels_of(level)
+    channels, pixels, low, high, shift = 5, 7, 1, 255, 6
+    totals = np.random.default_rng(SEED).integers(-5000, 5000, (pixels, channels))
+    sums.items[: totals.size] = totals.reshape(-1)
+    expected = np.clip((totals * 3 >> shift) + 100, low, high)
+    m = np.full(channels * repeat, 3)
+    c = np.full(channels * repeat, (100 - stepped) << shift)
+    table = int_buffer(1048576 + CHANNELS * 256)
+    reach = -(((100 - np.arange(256) - 1) << shift) // 3)
+    table.items[: channels * 256] = np.tile(reach, channels)
+    stairs = kernels.records.Staircase(
+        long_vec(m, CHANNELS),
+        long_vec(c, CHANNELS),
+        shift,
+        low,
+        high,
+        stepped,
+        table.data,
+        table.start,
+        channels,
+        repeat,
+    )
+    scratch = kernels.records.Scratch(target.data, 0, sums.data, sums.start, long_vec(np.zeros(0), 1), word_vec())
+    top = kernels.records.Feature(target.data, target.start, 0, channels)
+    kernels.requantize.row(scratch, sums.start, channels, pixels, stairs, top, 0)
+    assert np.array_equal(target.items[: totals.size].reshape(pixels, channels), expected)
+
+
+def word_vec() -> Any:
+    from fastpath.arena import word_buffer
+
+    return word_buffer(CHANNELS).data
+
+
+@every_level()
+@pytest.mark.parametrize("channels", [3, 5])
+def test_interleave_and_frame(level: str, channels: int, arena: Buffer[Any], target: Buffer[Any]) -> None:
+    kernels = kernels_of(level)
+    h, w, border, fill = 2, 5, 1, 9
+    codes = np.random.default_rng(SEED).integers(-127, 128, (channels, h, w)).astype(np.int8)
+    arena.items[: codes.size] = codes.reshape(-1).view(np.uint8)
+    row = (w + 2 * border) * channels
+    top = kernels.records.Feature(target.data, target.start + row + border * channels, row, channels)
+    kernels.move.frame(top, h, w, border, border, border, border, fill)
+    kernels.move.interleave(arena.data, arena.start, channels, h, w, 128, top)
+    found = target.items[: row * (h + 2 * border)].reshape(h + 2 * border, w + 2 * border, channels)
+    expected = np.full(found.shape, fill, np.int64)
+    expected[1:-1, 1:-1] = codes.transpose(1, 2, 0).astype(np.int64) + 128
+    assert np.array_equal(found, expected)
+
+
+@every_level()
+def test_buffers_that_are_too_small_are_refused(level: str, sums: Buffer[Any]) -> None:
+    kernels = kernels_of(level)
+    small = byte_buffer(100)
+    with pytest.raises(ValueError, match="buffer too small"):
+        kernels.depthwise.add_tap(small.data, 0, 0, word_vec(), 0, 1, sums.data, 0)
+    with pytest.raises(ValueError, match="out of range"):
+        kernels.move.fill(small.data, 0, 10, 0)

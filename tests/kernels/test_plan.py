@@ -1,0 +1,285 @@
+"""Networks by their plan and layer by layer in numpy: the same bits.
+
+Small networks run through the plan with interpreted kernels too: what holds here does not depend on a compiler.
+"""
+
+from __future__ import annotations
+
+from array import array
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from fastpath.layers.common import Array
+from fastpath.net import Net
+from fastpath.planner import Plan, make_plan
+from spec.graph import Graph, Layer, Weight, float_weight, int8_weight
+from tests.kernels.levels import require_compiled
+from tests.models import model_folder
+from tests.strategies import ConvGeometry, conv_geometry
+
+SEED = 7
+
+
+def plan_of(graph: Graph, fed: dict[str, Array]) -> tuple[Plan, dict[str, Array]]:
+    """A plan, and the outputs as numpy computes them."""
+    net = Net.from_graph(graph)
+    net.opt.use_compiled_kernels = False
+    extractor = net.create_extractor()
+    for name, blob in fed.items():
+        extractor.input(name, blob)
+    expected = {name: extractor.extract(name, type=1)[1] for name in net.output_names()}
+    plan = make_plan(graph, net._operators, fed)
+    assert plan is not None
+    return plan, expected
+
+
+def same_bits(found: Array, expected: Array) -> bool:
+    return found.dtype == expected.dtype and found.shape == expected.shape and found.tobytes() == expected.tobytes()
+
+
+def assert_plan_equals_numpy(graph: Graph, fed: dict[str, Array]) -> Plan:
+    plan, expected = plan_of(graph, fed)
+    for _ in range(2):
+        found = plan.run(fed)
+        assert found.keys() == expected.keys()
+        for name in expected:
+            assert same_bits(found[name], expected[name]), f"blob {name}"
+    return plan
+
+
+def kernels_in(plan: Plan) -> dict[str, str]:
+    """The kernel of each layer without its level."""
+    return {row.layer: row.kernel.split()[0] + (", codes" if "codes" in row.kernel else "") for row in plan.rows}
+
+
+def input_layer(name: str = "in") -> Layer:
+    return Layer("Input", name, [], [name])
+
+
+def convolution(
+    name: str,
+    bottom: str,
+    top: str,
+    geometry: ConvGeometry,
+    *,
+    depthwise: bool = False,
+    term: int = 2,
+    activation: int = 1,
+    numbers: list[float] | None = None,
+    bottom_scale: float = 40.0,
+    top_scale: float = 30.0,
+    seed: int = SEED,
+) -> Layer:
+    """An int8 convolution with random weights; its sums fill the codes of the next layer well."""
+    random = np.random.default_rng(seed)
+    count = geometry.num_output
+    codes = random.integers(-127, 128, geometry.weight_count).astype(np.int8)
+    terms = geometry.weight_count // count
+    params: dict[int, Any] = {**geometry.params, 5: 1, 8: term, 9: activation}
+    if numbers:
+        params[10] = numbers
+    if depthwise:
+        params[7] = count
+    weight_scales = random.uniform(30, 60, count) * np.sqrt(terms)
+    weights: dict[str, Weight] = {
+        "weight_data": int8_weight("weight_data", array("b", codes.tobytes())),
+        "bias_data": float_weight("bias_data", array("f", random.normal(0, 0.5, count)), "raw"),
+        "weight_data_int8_scales": float_weight("weight_data_int8_scales", array("f", weight_scales), "raw"),
+        "bottom_blob_int8_scales": float_weight("bottom_blob_int8_scales", array("f", [bottom_scale]), "raw"),
+    }
+    if term > 100:
+        weights["top_blob_int8_scales"] = float_weight("top_blob_int8_scales", array("f", [top_scale]), "raw")
+    return Layer("ConvolutionDepthWise" if depthwise else "Convolution", name, [bottom], [top], params, weights=weights)
+
+
+def square(channels: int, size: int, num_output: int, kernel: int = 3, stride: int = 1, pad: int = 1) -> ConvGeometry:
+    return ConvGeometry(
+        channels, (size, size), num_output, 1, (kernel, kernel), (1, 1), (stride, stride), (pad, pad, pad, pad)
+    )
+
+
+def depthwise_square(channels: int, size: int, stride: int = 1) -> ConvGeometry:
+    return ConvGeometry(channels, (size, size), channels, channels, (3, 3), (1, 1), (stride, stride), (1, 1, 1, 1))
+
+
+def image(shape: tuple[int, ...], seed: int = SEED) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_any_geometry(data: st.DataObject) -> None:
+    geometry = data.draw(conv_geometry())
+    term = data.draw(st.sampled_from([2, 102]))
+    activation, numbers = data.draw(st.sampled_from([(0, []), (1, []), (2, [0.25]), (3, [-1.0, 1.5]), (4, [])]))
+    layer = convolution("conv", "in", "out", geometry, term=term, activation=activation, numbers=numbers)
+    plan = assert_plan_equals_numpy(Graph([input_layer(), layer]), {"in": image(geometry.shape)})
+    assert plan.rows[1].kernel != "numpy"
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_any_geometry_between_convolutions(data: st.DataObject) -> None:
+    """The middle one of three convolutions reads and writes feature maps; the first makes codes of either sign."""
+    geometry = data.draw(conv_geometry())
+    first = ConvGeometry(2, geometry.size, geometry.channels, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0))
+    last = square(geometry.num_output, 1, 3, kernel=1, pad=0)
+    signs = data.draw(st.tuples(st.integers(0, 1), st.integers(0, 1)))
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", first, activation=signs[0]),
+            convolution("middle", "a", "b", geometry, activation=signs[1], term=data.draw(st.sampled_from([2, 102]))),
+            convolution("last", "b", "out", last, bottom_scale=30.0, seed=SEED + 1),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((2, *geometry.size))})
+    assert all("codes out" in row.kernel for row in plan.rows[1:3])
+
+
+@pytest.mark.parametrize("channels", [3, 16, 24])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("activation", [0, 1])
+def test_depthwise_between_convolutions(channels: int, stride: int, activation: int) -> None:
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 7, channels), activation=activation, term=102),
+            convolution("depthwise", "a", "b", depthwise_square(channels, 7, stride), depthwise=True, term=101),
+            convolution("depthwise-out", "b", "c", depthwise_square(channels, 7), depthwise=True, term=1),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 7, 7))})
+    assert kernels_in(plan)["depthwise"] == "depthwise, codes"
+    assert kernels_in(plan)["depthwise-out"] == "depthwise"
+
+
+def split(name: str, bottom: str, *tops: str) -> Layer:
+    return Layer("Split", name, [bottom], list(tops))
+
+
+def concat(name: str, top: str, *bottoms: str) -> Layer:
+    return Layer("Concat", name, list(bottoms), [top])
+
+
+def max_pool(name: str, bottom: str, top: str, kernel: int, stride: int, pad: int = 0) -> Layer:
+    return Layer("Pooling", name, [bottom], [top], {0: 0, 1: kernel, 2: stride, 3: pad})
+
+
+@pytest.mark.parametrize("activation", [0, 1])
+@pytest.mark.parametrize("pad", [0, 1])
+def test_split_concat_and_pooling_stay_codes(activation: int, pad: int) -> None:
+    """A fire module with pooling behind it; padded pooling of signed codes goes through floats."""
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("squeeze", "in", "s", square(3, 9, 16, kernel=1, pad=0), term=102, activation=activation),
+            split("split", "s", "s1", "s3"),
+            convolution("expand1", "s1", "e1", square(16, 9, 8, kernel=1, pad=0), activation=activation),
+            convolution("expand3", "s3", "e3", square(16, 9, 20), activation=activation, seed=SEED + 1),
+            concat("concat", "e", "e1", "e3"),
+            max_pool("pool", "e", "p", 3, 2, pad),
+            convolution("next", "p", "out", square(28, 4, 5), seed=SEED + 2),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 9, 9))})
+    made = kernels_in(plan)
+    if pad and not activation:
+        assert made["pool"] == "numpy"
+        assert made["expand3"] == "bytes_4x4" or made["expand3"] == "words_2x4"
+    else:
+        assert made["concat"] == "nothing"
+        assert made["pool"] == "max_pool, codes"
+
+
+def test_a_relu_layer_joins_its_convolution() -> None:
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 5, 8), activation=0),
+            Layer("ReLU", "relu", ["a"], ["b"]),
+            convolution("second", "b", "out", square(8, 5, 4)),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 5, 5))})
+    assert kernels_in(plan)["first"].endswith("codes")
+    assert kernels_in(plan)["relu"] == "nothing"
+
+
+def test_readers_of_different_scales_get_floats() -> None:
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 5, 8)),
+            split("split", "a", "b", "c"),
+            convolution("fine", "b", "x", square(8, 5, 4), bottom_scale=40.0),
+            convolution("coarse", "c", "y", square(8, 5, 4), bottom_scale=20.0),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 5, 5))})
+    assert not kernels_in(plan)["first"].endswith("codes")
+
+
+def test_a_blob_in_two_concats_is_held_once() -> None:
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 5, 8)),
+            split("split", "a", "b", "c", "d"),
+            concat("one", "x", "b", "c"),
+            convolution("after-one", "x", "e", square(16, 5, 4)),
+            concat("two", "y", "d", "e"),
+            convolution("after-two", "y", "out", square(12, 5, 4)),
+        ]
+    )
+    assert_plan_equals_numpy(graph, {"in": image((3, 5, 5))})
+
+
+def test_every_layer_says_what_runs_it_and_why() -> None:
+    float_layer = Layer(
+        "Convolution",
+        "float",
+        ["b"],
+        ["out"],
+        {0: 1, 1: 1, 6: 8},
+        weights={"weight_data": float_weight("weight_data", array("f", [0.5] * 8), "tagged")},
+    )
+    swish = convolution("swish", "in", "a", square(3, 5, 8), activation=6, numbers=[0.2, 0.5])
+    after = convolution("after", "a", "b", square(8, 5, 8))
+    plan = assert_plan_equals_numpy(Graph([input_layer(), swish, after, float_layer]), {"in": image((3, 5, 5))})
+    reasons = {row.layer: row.reason for row in plan.rows}
+    assert "no integers stand for its float steps" in reasons["swish"]
+    assert reasons["after"] == ""
+    assert reasons["float"] == "float weights"
+
+
+@pytest.mark.parametrize(
+    "name", ["digits-cnn", "digits-cnn16-bn", "mtcnn-rnet", "mtcnn-pnet", "squeezenet_v1.1", "rfb320"]
+)
+def test_trained_networks(name: str) -> None:
+    require_compiled()
+    folder = model_folder(name)
+    planned, plain = loaded(folder), loaded(folder)
+    plain.opt.use_compiled_kernels = False
+    inputs = {path.stem.removeprefix("input-0-"): np.load(path) for path in folder.glob("input-0-*.npy")}
+    for output in plain.output_names():
+        blobs = []
+        for net in (planned, plain):
+            extractor = net.create_extractor()
+            for blob_name, blob in inputs.items():
+                extractor.input(blob_name, blob)
+            blobs.append(extractor.extract(output)[1])
+        assert same_bits(*blobs)
+
+
+def loaded(folder: Path) -> Net:
+    net = Net()
+    net.load_param(folder / "int8-kl.param")
+    net.load_model(folder / "int8-kl.bin")
+    return net
