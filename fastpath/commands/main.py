@@ -11,6 +11,7 @@ import numpy as np
 
 from fastpath import kernels
 from fastpath.commands import demo as demo_command
+from fastpath.commands import ncnn2int8, ncnn2table, ncnnoptimize, table
 from fastpath.commands.command_line import invoke, report
 from fastpath.commands.engines import RUN_ENGINES, open_engine
 from fastpath.commands.inputs import ImageOptions, image_options, load_input
@@ -81,6 +82,10 @@ def run(
 
 
 command.add_command(demo_command.command, "demo")
+command.add_command(table.command, "table")
+command.add_command(ncnnoptimize.command, "optimize")
+command.add_command(ncnn2table.command, "calibrate")
+command.add_command(ncnn2int8.command, "quantize")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -30,8 +30,14 @@ class ScaleSource:
     upstream: bool
 
     def bottom_scale(self, layer: Layer) -> list[float]:
-        """The scale of the layer's input: one value. MissingRowError without a row, FormatError for a bad one."""
-        return self._row(layer, layer.name, 1, "activation")
+        """The scale of the layer's input: one value. FormatError for a bad row.
+
+        MissingRowError without a row, or with `inf`: the samples left the input at zero, so nothing is known of it.
+        """
+        scales = self._row(layer, layer.name, 1, "activation")
+        if scales[0] == math.inf and not self.upstream:
+            raise MissingRowError("activation", "its activation scale is infinite: every sample left its input at zero")
+        return scales
 
     def weight_scales(self, layer: Layer, index: int, count: int) -> list[float]:
         """The `count` scales of the row NAME_param_<index>. MissingRowError without one, FormatError for a bad one."""
@@ -66,13 +72,9 @@ class ScaleSource:
                 self.table.file, f"row {key}", f"layer {layer.name} needs {count} scales, but the row has {len(scales)}"
             )
         for position, scale in enumerate(scales):
-            infinite_weight = math.isinf(scale) and scale > 0 and key != layer.name
-            if not (scale > 0.0 and math.isfinite(scale)) and not infinite_weight:
-                raise FormatError(
-                    self.table.file,
-                    f"row {key}",
-                    f"scale {position} is {scale}: layer {layer.name} needs a positive finite number",
-                )
+            if not scale > 0.0:
+                message = f"scale {position} is {scale}: layer {layer.name} needs a positive number"
+                raise FormatError(self.table.file, f"row {key}", message)
 
 
 def quantize_groups(

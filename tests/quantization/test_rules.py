@@ -121,7 +121,6 @@ def test_a_blank_line_does_not_end_the_table() -> None:
         ("c1_param_0 100 50 25", "needs 2 scales, but the row has 3"),
         ("c1 1.5 2", "needs 1 scales, but the row has 2"),
         ("c1 0.000000", "scale 0 is 0.0"),
-        ("c1 inf", "scale 0 is inf"),
         ("c1_param_0 100 -50", "got '-50'"),
         ("c1_param_0 100 0.000000", "scale 1 is 0.0"),
         ("c1_param_0 100 inf", "not zero"),
@@ -139,6 +138,13 @@ def test_an_infinite_scale_stands_for_zero_weights() -> None:
     quantized(graph, FULL.replace("c1_param_0 100 50", "c1_param_0 100 inf"))
     assert graph.layer("c1").weight("weight_data").int8().tolist() == [100, 0]
     assert graph.layer("c1").weight("weight_data_int8_scales").floats().tolist() == [100.0, 1.0]
+
+
+def test_a_layer_that_saw_only_zeros_stays_float() -> None:
+    graph = net(CHAIN)
+    messages = quantized(graph, FULL.replace("c1 1.5", "c1 inf"))
+    assert messages[0].startswith("c1 (Convolution) stays float: its activation scale is infinite")
+    assert terms(graph) == {"c1": 0, "c2": 2, "fc": 2}
 
 
 def test_without_a_table_convolutions_stay_float_and_recurrent_layers_do_not() -> None:
