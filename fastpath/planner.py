@@ -35,7 +35,7 @@ from fastpath.layers.epilogue import (
     read_scale,
     read_weight_scales,
 )
-from fastpath.layers.pooling import axis_of
+from fastpath.layers.pooling import AVERAGE, axis_of
 from fastpath.layers.window import Pads, window_of
 from fastpath.steps import (
     FLOAT_TILE,
@@ -52,6 +52,7 @@ from fastpath.steps import (
     Workshop,
     dense_to_blob,
     dense_to_codes,
+    dense_to_means,
     depthwise_to_blob,
     depthwise_to_codes,
     frame,
@@ -380,6 +381,7 @@ class Builder:
         self.workshop = Workshop()
         self.holders = self._find_holders()
         self.framed: set[str] = set()
+        self.averages = self._find_averages()
         self.places = self._find_places()
         self.storages = self._allot()
 
@@ -393,7 +395,7 @@ class Builder:
                 step, kernel = self._convolution(self.flow.convolutions[index], index)
             elif on_codes and layer.type == "Pooling":
                 step, kernel = self._pooling(layer)
-            elif on_codes or layer.type == "Input":
+            elif on_codes or layer.type == "Input" or index in self.averages.values():
                 kernel = "nothing to do"
             else:
                 step = OperatorStep(layer, operators[index])
@@ -402,6 +404,21 @@ class Builder:
                 result.steps.append((step, [name for name in layer.bottoms if name not in outputs]))
             result.rows.append(PlanRow(layer.name, kernel, reason))
         return result
+
+    def _find_averages(self) -> dict[int, int]:
+        """For each dense convolution whose float top blob only global average pooling reads: the pooling layer."""
+        averages = {}
+        for index, convolution in self.flow.convolutions.items():
+            name = convolution.layer.tops[0]
+            reader = self.flow.readers.get(name)
+            if reader is None or convolution.depthwise or convolution.top_scale is not None or name in self.flow.hidden:
+                continue
+            get, pixels = self.flow.layers[reader].get, math.prod(self.flow.blobs[name].shape[1:])
+            if self.flow.layers[reader].type != "Pooling" or pixels * convolution.num_output > 2 * FLOAT_TILE:
+                continue
+            if get.integer("pooling_type") == AVERAGE and get.integer("global_pooling"):
+                averages[index] = reader
+        return averages
 
     def _find_holders(self) -> dict[str, tuple[str, int]]:
         """For every place inside the feature map of a Concat: that feature map, and the first channel."""
@@ -493,6 +510,10 @@ class Builder:
             run, kernel = make(level, self.workshop, convolution, stairs, bottom, top, place)
             return CodesStep(source, entry, [*actions, run]), f"{kernel}, codes out"
         size = self.flow.blobs[target].shape[1:]
+        if index in self.averages:
+            target = self.flow.layers[self.averages[index]].tops[0]
+            compute, kernel = dense_to_means(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
+            return BlobStep(source, entry, actions, compute, target), kernel
         make_blob = depthwise_to_blob if convolution.depthwise else dense_to_blob
         compute, kernel = make_blob(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
         return BlobStep(source, entry, actions, compute, target), f"{kernel}, {self.flow.blobs[target].dtype} out"

@@ -62,6 +62,9 @@ SUM_TILE = 32 * 1024
 LANE_RUN = 256
 """Lanes that are computed in one run where neighbouring pixels can be."""
 
+STEPPED_RUN = 64
+"""The same where tables decide, of which every lane has its own."""
+
 FLOAT_TILE = 256 * 1024
 """Sums that wait together to become floats."""
 
@@ -203,29 +206,28 @@ class Convolution8:
 
 def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, excess: NDArray[np.int64]) -> Staircase:
     """The record of a staircase for feature maps of this zero point, from sums that are too large by `excess`."""
-    m = stairs.m
-    c = stairs.c + (np.int64(zero) << np.int64(stairs.shift)) - excess * m
+    channels = stairs.m.size
+    repeat = max((LANE_RUN if stairs.exact else STEPPED_RUN) // channels, 1)
+    c = stairs.c + (np.int64(zero) << np.int64(stairs.shift)) - excess * stairs.m
     table, place = workshop.no_table, 0
     if not stairs.exact:
-        buffer, entry = workshop.table(m.size * 256)
-        thresholds = np.full((m.size, 256), LARGEST_STEP, np.int64)
+        buffer, entry = workshop.table(channels * 256 * repeat)
+        thresholds = np.full((channels, 256), LARGEST_STEP, np.int64)
         first = stairs.low + zero
         raw = np.where(stairs.steps > stairs.bounds[:, np.newaxis], LARGEST_STEP, stairs.steps + excess[:, np.newaxis])
         thresholds[:, first : first + raw.shape[1]] = raw
-        buffer.items[entry : entry + thresholds.size] = thresholds.reshape(-1)
+        buffer.items[entry : entry + thresholds.size * repeat] = np.tile(thresholds.reshape(-1), repeat)
         table, place = buffer.data, buffer.start + entry
-    low, high = stairs.low + zero, stairs.high + zero
-    repeat = max(LANE_RUN // m.size, 1)
     record: Staircase = kernels.records.Staircase(
-        long_vec(np.tile(m, repeat), CHANNELS),
+        long_vec(np.tile(stairs.m, repeat), CHANNELS),
         long_vec(np.tile(c, repeat), CHANNELS),
         stairs.shift,
-        low,
-        high,
+        stairs.low + zero,
+        stairs.high + zero,
         not stairs.exact,
         table,
         place,
-        m.size,
+        channels,
         repeat,
     )
     return record
@@ -289,7 +291,8 @@ class Exit:
 
     def __call__(self, sums: NDArray[np.int32], top: Array) -> None:
         """Write `top` (channels, n) from sums (channels, n)."""
-        values = top if top.dtype == np.float32 and top.flags.c_contiguous else np.empty(top.shape, np.float32)
+        usable = top.dtype == np.float32 and (top.flags.c_contiguous or top.flags.f_contiguous)
+        values = top if usable else np.empty(top.shape, np.float32)
         if self.excess is None:
             np.copyto(values, sums, casting="unsafe")
         else:
@@ -386,7 +389,7 @@ def dense_to_blob(
         rows = tile_rows(convolution.window, count, out_w, convolution.weight.shape[1], GROUP)
         sums = workshop.sums.items[: n * plane].reshape(n, plane)[:, : count * out_w]
         part = slice(y * out_w, (y + count) * out_w)
-        calls.append(((feature, window, weights, workshop.scratch(kernels), rows, plane), sums, part))
+        calls.append(((feature, window, weights, workshop.scratch(kernels), rows, 1, plane), sums, part))
     run = kernels.dense.accumulate
 
     def convolve() -> Array:
@@ -397,6 +400,38 @@ def dense_to_blob(
         return top.reshape(n, out_h, out_w)
 
     return convolve, kernel_name(kernels, weights)
+
+
+def dense_to_means(
+    kernels: Kernels,
+    workshop: Workshop,
+    convolution: Convolution8,
+    bottom: Storage,
+    size: tuple[int, int],
+    pads: tuple[int, int],
+) -> tuple[Callable[[], Array], str]:
+    """A dense convolution and the average of each channel of its float top blob, and the name of the kernel.
+
+    Sums stand pixel after pixel here, so that numpy adds up all channels at once, one pixel after the other as global
+    pooling does.
+    """
+    weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
+    n, padded, pixels = convolution.num_output, round_up(convolution.num_output, GROUP), size[0] * size[1]
+    leave = Exit(convolution, excess)
+    window = window_record(kernels, convolution.window, *size)
+    rows = tile_rows(convolution.window, *size, convolution.weight.shape[1], padded)
+    sums = workshop.sums.items[: pixels * padded].reshape(pixels, padded)[:, :n].T
+    values = np.empty((pixels, n), np.float32)
+    arguments = (bottom.feature(kernels, *pads), window, weights, workshop.scratch(kernels), rows, padded, 1)
+    run = kernels.dense.accumulate
+
+    def compute() -> Array:
+        run(*arguments)
+        leave(sums, values.T)
+        means: Array = np.add.reduce(values, axis=0, initial=np.float32(0)) / np.float32(pixels)
+        return means
+
+    return compute, f"{kernel_name(kernels, weights)} and averages"
 
 
 def depthwise_weights(kernels: Kernels, convolution: Convolution8, bottom: Storage) -> DepthwiseWeights:

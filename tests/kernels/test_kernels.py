@@ -202,7 +202,7 @@ def test_requantize(level: str, stepped: bool, repeat: int, sums: Buffer[Any], t
     c = np.full(channels * repeat, (100 - stepped) << shift)
     table = int_buffer(1048576 + CHANNELS * 256)
     reach = -(((100 - np.arange(256) - 1) << shift) // 3)
-    table.items[: channels * 256] = np.tile(reach, channels)
+    table.items[: channels * 256 * repeat] = np.tile(reach, channels * repeat)
     stairs = kernels.records.Staircase(
         long_vec(m, CHANNELS),
         long_vec(c, CHANNELS),

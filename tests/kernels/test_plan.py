@@ -212,6 +212,20 @@ def test_a_relu_layer_joins_its_convolution() -> None:
     assert kernels_in(plan)["relu"] == "nothing"
 
 
+@pytest.mark.parametrize("activation", [0, 1])
+def test_global_average_pooling_joins_its_convolution(activation: int) -> None:
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("last", "in", "a", square(3, 13, 7, kernel=1), activation=activation),
+            Layer("Pooling", "average", ["a"], ["out"], {0: 1, 4: 1}),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 13, 13))})
+    assert "averages" in plan.rows[1].kernel
+    assert plan.rows[2].kernel == "nothing to do"
+
+
 def test_readers_of_different_scales_get_floats() -> None:
     graph = Graph(
         [

@@ -107,10 +107,12 @@ def convolve(
         y += count
 
 
-def accumulate(bottom: Feature, window: Window, weights: Weights, scratch: Scratch, rows: i64, plane: i64) -> None:
-    """The sums of a convolution, channel after channel: acc[acc_start + channel * plane + pixel].
+def accumulate(
+    bottom: Feature, window: Window, weights: Weights, scratch: Scratch, rows: i64, pixel_step: i64, channel_step: i64
+) -> None:
+    """The sums of a convolution: acc[acc_start + pixel * pixel_step + channel * channel_step].
 
-    Blocks may write a few sums past the last pixel, so `plane` is at least the number of pixels rounded up to 4.
+    Blocks may write the sums of a few pixels past the last one and of a few channels past the last one.
     """
     y: i64 = 0
     single = window.kernel_h == 1 and window.kernel_w == 1
@@ -118,6 +120,6 @@ def accumulate(bottom: Feature, window: Window, weights: Weights, scratch: Scrat
     while y < window.out_h:
         count = min(rows, window.out_h - y)
         pixels = find_patches(bottom, window, weights, scratch, y, count)
-        start = scratch.acc_start + y * window.out_w
-        multiply(x, scratch.points, pixels, weights, scratch.acc, start, 1, plane)
+        start = scratch.acc_start + y * window.out_w * pixel_step
+        multiply(x, scratch.points, pixels, weights, scratch.acc, start, pixel_step, channel_step)
         y += count

@@ -99,7 +99,7 @@ class Staircase:
 
     byte = (acc * m + c) >> shift, held between `low` and `high`. With `stepped` the byte is right or one too small, and
     `steps[first + channel * 256 + byte]`, the smallest sum whose byte is larger, decides.
-    `m` and `c` hold the numbers of all channels `repeat` times.
+    `m`, `c` and `steps` hold the numbers of all channels `repeat` times.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ def linear(
     acc: vec[i32],
     start: i64,
     step: i64,
-    pixels: i64,
+    count: i64,
     channels: i64,
     m: vec[i64],
     c: vec[i64],
@@ -26,7 +26,7 @@ def linear(
     out_start: i64,
     out_step: i64,
 ) -> None:
-    """The bytes of `pixels` rows of sums, where the linear form alone is exact."""
+    """The bytes of `count` rows of sums, where the linear form alone is exact."""
     if len(acc) < ACCUMULATORS or len(out) < FEATURES or len(m) < CHANNELS or len(c) < CHANNELS:
         raise ValueError("buffer too small")
     if channels < 0 or channels > CHANNELS or shift < 0 or shift > 62:
@@ -35,7 +35,7 @@ def linear(
     _p: i64 = 0
     a = start
     b = out_start
-    for _p in range(pixels):
+    for _p in range(count):
         if a < 0 or a > LAST_SUMS or b < 0 or b > LAST_PIXEL:
             raise ValueError("row out of range")
         for j in range(channels):
@@ -53,7 +53,7 @@ def stepped(
     acc: vec[i32],
     start: i64,
     step: i64,
-    pixels: i64,
+    count: i64,
     channels: i64,
     m: vec[i64],
     c: vec[i64],
@@ -67,7 +67,7 @@ def stepped(
     out_start: i64,
     out_step: i64,
 ) -> None:
-    """The bytes of `pixels` rows of sums, where a table decides between two neighbours.
+    """The bytes of `count` rows of sums, where a table decides between two neighbours.
 
     They go through `codes`: a byte store might change any table for all the C compiler knows, and it would not gather.
     """
@@ -82,7 +82,7 @@ def stepped(
     _p: i64 = 0
     a = start
     b = out_start
-    for _p in range(pixels):
+    for _p in range(count):
         if a < 0 or a > LAST_SUMS or b < 0 or b > LAST_PIXEL:
             raise ValueError("row out of range")
         for j in range(channels):
@@ -102,29 +102,42 @@ def stepped(
         b += out_step
 
 
-def row(scratch: Scratch, start: i64, step: i64, pixels: i64, stairs: Staircase, top: Feature, y: i64) -> None:
-    """Write output row y of `top` from `pixels` rows of sums, which begin at `start` and lie `step` apart."""
-    at = top.start + y * top.row
-    n = stairs.channels
-    acc = scratch.acc
+def pixels(
+    scratch: Scratch,
+    start: i64,
+    step: i64,
+    count: i64,
+    channels: i64,
+    stairs: Staircase,
+    top: Feature,
+    at: i64,
+    out: i64,
+) -> None:
+    """Write `count` runs of `channels` bytes, `out` apart from place `at` on."""
     if stairs.stepped:
         stepped(
-            acc, start, step, pixels, n, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high, stairs.steps,
-            stairs.first, scratch.codes, top.data, at, top.pixel,
+            scratch.acc, start, step, count, channels, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
+            stairs.steps, stairs.first, scratch.codes, top.data, at, out,
         )  # fmt: skip
-        return
-    repeat = stairs.repeat
-    if step != n or top.pixel != n:
-        repeat = 1
-    runs = pixels // repeat
-    linear(
-        acc, start, step * repeat, runs, n * repeat, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
-        top.data, at, n * repeat if repeat > 1 else top.pixel,
-    )  # fmt: skip
-    rest = pixels - runs * repeat
-    if rest > 0:
-        done = runs * repeat * n
+    else:
         linear(
-            acc, start + done, step, 1, n * rest, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
-            top.data, at + done, top.pixel,
+            scratch.acc, start, step, count, channels, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
+            top.data, at, out,
         )  # fmt: skip
+
+
+def row(scratch: Scratch, start: i64, step: i64, count: i64, stairs: Staircase, top: Feature, y: i64) -> None:
+    """Write output row y of `top` from `count` rows of sums, which begin at `start` and lie `step` apart."""
+    at = top.start + y * top.row
+    n = stairs.channels
+    repeat = stairs.repeat
+    if step != n or top.pixel != n or repeat == 1:
+        pixels(scratch, start, step, count, n, stairs, top, at, top.pixel)
+        return
+    runs = count // repeat
+    run = n * repeat
+    pixels(scratch, start, run, runs, run, stairs, top, at, run)
+    done = runs * run
+    rest = (count - runs * repeat) * n
+    if rest > 0:
+        pixels(scratch, start + done, run, 1, rest, stairs, top, at + done, run)
