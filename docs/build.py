@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 import pdoc
 
-from spec.layer_table import LAYER_TYPES, LayerType, ParamSpec, Params
+from spec.layer_table import LAYER_TYPES, LayerType, Params, ParamSpec
 
 TEMPLATE = Path(__file__).parent / "layer_types.html.jinja"
 
