@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from conformance.adapter import Adapter, AdapterBroken
+from importlib import import_module
+
+from conformance.adapter import Adapter, AdapterBroken, Functions
 
 IN_PROCESS = ("spec", "fastpath", "wheel", "wheel-plain")
 """Adapters that need no argument."""
 
 
-def open_adapter(name: str, command: list[str] | None = None) -> Adapter:
-    """An adapter by name: one of `IN_PROCESS`, or `subprocess` or `file` with a command. AdapterBroken otherwise."""
+def open_adapter(
+    name: str,
+    command: list[str] | None = None,
+    *,
+    functions: Functions = "other",
+    layers: tuple[str, ...] = ("RNN", "LSTM", "GRU"),
+) -> Adapter:
+    """An adapter: one of `IN_PROCESS`, `package.module:factory`, or `subprocess` or `file` with a command.
+
+    A program that only reads files cannot say what it claims: `functions` and `layers` say it. AdapterBroken for an
+    adapter that does not exist or cannot be used here.
+    """
+    if ":" in name:
+        return _foreign(name)
     if name in ("subprocess", "file"):
         if not command:
             raise AdapterBroken(f"the {name} adapter needs the command of the program, after --")
@@ -19,7 +33,7 @@ def open_adapter(name: str, command: list[str] | None = None) -> Adapter:
             return SubprocessAdapter(command)
         from conformance.adapters.file_adapter import FileAdapter
 
-        return FileAdapter(command)
+        return FileAdapter(command, functions=functions, layers=layers)
     try:
         if name == "spec":
             from conformance.adapters.spec_adapter import SpecAdapter
@@ -36,3 +50,15 @@ def open_adapter(name: str, command: list[str] | None = None) -> Adapter:
     except ImportError as error:
         raise AdapterBroken(f"the {name} adapter cannot be used: {error}") from error
     raise AdapterBroken(f"there is no adapter {name!r}; there are {', '.join((*IN_PROCESS, 'subprocess', 'file'))}")
+
+
+def _foreign(name: str) -> Adapter:
+    """Somebody else's adapter, made by calling what `package.module:factory` names."""
+    module, _, factory = name.partition(":")
+    try:
+        adapter = getattr(import_module(module), factory)()
+    except (ImportError, AttributeError) as error:
+        raise AdapterBroken(f"the adapter {name} cannot be used: {error}") from error
+    if not isinstance(adapter, Adapter):
+        raise AdapterBroken(f"{name} makes no adapter: it needs identity, run and close")
+    return adapter

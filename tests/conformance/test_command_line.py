@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,58 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert "by-hand: r = u = 1/(1+exp(0)) = 1/2" in text
     assert "GRU recurrent 2 2 in0 in1 out0 out1" in text
     assert "out0 by reference = float32 (1, 1): 0x1.0000000000000p-1 (0.5)" in text
+
+
+def test_explain_with_every_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "recurrent/rnn/by-hand/hidden-state-is-quantized", "--trace"]) == 0
+    assert "hidden codes [127, 1], scale 0x1.0000000000000p+0 (1)" in capsys.readouterr().out
+
+
+class Nothing:
+    """No adapter."""
+
+
+def test_an_adapter_of_somebody_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["smoke", "--adapter", "tests.conformance.mutants:Mutant"]) == 0
+    assert main(["smoke", "--adapter", "tests.conformance.test_command_line:Nothing"]) == 2
+    assert "needs identity, run and close" in capsys.readouterr().err
+    assert main(["smoke", "--adapter", "no.such.module:Adapter"]) == 2
+    assert main(["smoke", "--adapter", "spce"]) == 2
+    assert "there is no adapter 'spce'" in capsys.readouterr().err
+
+
+def test_a_list_of_deviations_to_start_from(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ncnn")
+    assert main(["deviations", "--adapter", "wheel", "--only", "recurrent/rnn/below-half/d0-*"]) == 0
+    entries = tomllib.loads(capsys.readouterr().out)["deviation"]
+    assert [entry["id"].rpartition("/")[2] for entry in entries] == [
+        f"d0-{name}" for name in ("input-2^0", "input-2^-7", "input-2^3", "state-2^0", "state-2^-7")
+    ]
+    assert main(["deviations", "--adapter", "spec", "--only", "recurrent/rnn/below-half/*"]) == 0
+    assert "nothing deviates" in capsys.readouterr().out
+
+
+FILE_PROGRAM = """
+import sys
+import numpy as np
+from fastpath.net import Net
+param, data, *blobs = sys.argv[1:]
+net = Net()
+net.load_param(param)
+net.load_model(data)
+extractor = net.create_extractor()
+for name, _, file in (blob.partition("=") for blob in blobs):
+    if name.startswith("in"):
+        extractor.input(name, np.load(file))
+    else:
+        np.save(file, np.array(extractor.extract(name)[1]))
+"""
+
+
+def test_a_program_that_reads_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(FILE_PROGRAM)
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLE.parents[2]))
+    claims = ["--functions", "correctly-rounded", "--layers", "GRU"]
+    words = ["run", "--adapter", "file", "--only", "recurrent/*/by-hand/*", *claims]
+    assert main([*words, "--", sys.executable, str(program)]) == 0
