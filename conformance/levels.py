@@ -41,6 +41,7 @@ TOLERANCES = {
     "lstm": Tolerance(5e-6, 1e-2, "vector sigmoid and tanh, fused gate sums; later a hidden code may flip"),
     "gemm": Tolerance(5e-7, 5e-7, "another form of the descale, fused C", share=1.0),
     "attention": Tolerance(2e-6, 1e-2, "vector exp; a probability's code may flip", share=0.9),
+    "activation": Tolerance(2e-6, 2e-6, "polynomials for exp, tanh and log", share=1.0),
     "elementwise": Tolerance(2.0**-23, 2.0**-23, "fused multiply-add of descale and bias", share=1.0),
 }
 """Named tolerances for float results, by layer."""

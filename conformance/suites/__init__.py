@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from conformance.case import Case
-from conformance.suites import recurrent
+from conformance.suites import layers, recurrent
 
-SUITES: dict[str, Callable[[], Iterator[Case]]] = {"recurrent": recurrent.cases}
+SUITES: dict[str, Callable[[], Iterator[Case]]] = {"recurrent": recurrent.cases, "layers": layers.cases}
 """What `--suite` knows."""
 
 

@@ -1,0 +1,59 @@
+"""The stored cases of the other int8 layers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from conformance import adapters
+from conformance.adapters import open_adapter
+from conformance.case import Case
+from conformance.deviations import read_deviations
+from conformance.runner import run
+from conformance.suites import all_cases, layer_cases, layers
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    return list(all_cases("layers"))
+
+
+def test_every_int8_layer_has_cases_of_its_own(cases: list[Case]) -> None:
+    assert max(Counter(case.id for case in cases).values()) == 1
+    families = Counter(case.layers[0] for case in cases)
+    assert set(families) == {
+        "Quantize",
+        "Dequantize",
+        "Requantize",
+        "Convolution",
+        "ConvolutionDepthWise",
+        "InnerProduct",
+        "Embed",
+        "Gemm",
+        "SDPA",
+        "MultiHeadAttention",
+    }
+    seen = {case.layers[0] for case in cases if case.source.kind == "observed"}
+    assert set(families) - seen == {"Dequantize"}
+    assert {flag for case in cases for flag in case.flags} <= set(layer_cases.FLAGS)
+
+
+@pytest.mark.parametrize("name", ["spec", "fastpath"])
+def test_passes_every_case_exactly(name: str, cases: list[Case]) -> None:
+    results = run(open_adapter(name), cases)
+    assert not [(result.id, result.message) for result in results if result.outcome != "passed"]
+
+
+@pytest.mark.parametrize(("name", "deviating"), [("wheel", 8), ("wheel-plain", 1)])
+def test_the_wheel_deviates_only_as_it_is_listed(name: str, deviating: int, cases: list[Case]) -> None:
+    """Packing is what goes wrong in Requantize; without it only the vector rounding is left."""
+    pytest.importorskip("ncnn")
+    deviations = read_deviations(Path(adapters.__file__).parent / "wheel.toml")
+    outcomes = Counter(result.outcome for result in run(open_adapter(name), cases, deviations))
+    assert outcomes == {"passed": len(cases) - deviating, "deviating": deviating}
+
+
+def test_what_the_generator_would_write_is_what_is_stored() -> None:
+    assert layer_cases.content() == layers.FILE.read_text(encoding="utf-8")
