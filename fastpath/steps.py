@@ -419,7 +419,7 @@ def dense_to_means(
     n, padded, pixels = convolution.num_output, round_up(convolution.num_output, GROUP), size[0] * size[1]
     leave = Exit(convolution, excess)
     window = window_record(kernels, convolution.window, *size)
-    rows = tile_rows(convolution.window, *size, convolution.weight.shape[1], padded)
+    rows = tile_rows(convolution.window, *size, convolution.weight.shape[1], GROUP)
     sums = workshop.sums.items[: pixels * padded].reshape(pixels, padded)[:, :n].T
     values = np.empty((pixels, n), np.float32)
     arguments = (bottom.feature(kernels, *pads), window, weights, workshop.scratch(kernels), rows, padded, 1)
