@@ -107,10 +107,11 @@ def exp32(values: Floats) -> Floats:
     """Exp in binary64, rounded once to binary32."""
     wide = values.astype(np.float64)
     with np.errstate(over="ignore", under="ignore"):
-        return round_results(wide, np.exp(wide), _exp)
+        return round_results(wide, np.exp(wide), exact_exp)
 
 
-def _exp(value: float) -> float:
+def exact_exp(value: float) -> float:
+    """The C library's exp in binary64; infinity where it overflows."""
     try:
         return math.exp(value)
     except OverflowError:

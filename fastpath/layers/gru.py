@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastpath.layers import recurrent
 from fastpath.layers.common import Floats, Operator
-from fastpath.layers.recurrent import ONE, Cell, Direction, exp_function, sigmoid, tanh_function
+from fastpath.layers.recurrent import ONE, Cell, Direction, Recurrent, exp_function, sigmoid, tanh_function
 from spec.graph import Layer
 
 
@@ -55,7 +54,7 @@ def prepare(layer: Layer) -> Operator:
 
     Follows: ncnn src/layer/gru.cpp @ a4d2ea1d.
     """
-    return recurrent.prepare(layer, gates=3, bias_rows=4, state_count=1, make_cell=GruCell, add_bias=add_bias)
+    return Recurrent(layer, gates=3, bias_rows=4, state_count=1, make_cell=GruCell, add_bias=add_bias)
 
 
 PREPARE = {"GRU": prepare}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastpath.layers import recurrent
 from fastpath.layers.common import Floats, Operator
-from fastpath.layers.recurrent import Cell, Direction, exp_function, sigmoid, tanh_function
+from fastpath.layers.recurrent import Cell, Direction, Recurrent, exp_function, sigmoid, tanh_function
 from spec.graph import Layer
 
 
@@ -63,7 +62,7 @@ def prepare(layer: Layer) -> Operator:
 
     Follows: ncnn src/layer/lstm.cpp @ a4d2ea1d.
     """
-    return recurrent.prepare(layer, gates=4, bias_rows=4, state_count=2, make_cell=LstmCell, add_bias=add_bias)
+    return Recurrent(layer, gates=4, bias_rows=4, state_count=2, make_cell=LstmCell, add_bias=add_bias)
 
 
 PREPARE = {"LSTM": prepare}

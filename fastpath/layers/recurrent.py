@@ -14,13 +14,14 @@ from typing import Protocol
 
 import numpy as np
 
-from fastpath.layers.common import Array, Floats, Operator, fault
+from fastpath.layers.common import Array, Floats, fault
 from fastpath.layers.dynamic import (
     CODE_MAX,
     DOUBT,
     Doubles,
     check_finite,
     exact_dtype,
+    exact_exp,
     float_blob,
     float_records,
     int8_records,
@@ -34,11 +35,8 @@ from spec.graph import Layer
 CHUNK = 32
 """Time steps between two looks at whether a binary64 result lies too near a tie of binary32."""
 
-ZERO = np.float32(0.0)
 ONE = np.float32(1.0)
 INFINITY = np.float32(np.inf)
-
-_math_exp = math.exp
 
 
 class HiddenProduct(Protocol):
@@ -128,16 +126,12 @@ class Function:
 
 def exp_function(width: int) -> Function:
     """exp; the caller negates."""
-    return Function(np.exp, _exp, width)
+    return Function(np.exp, exact_exp, width)
 
 
 def tanh_function(width: int) -> Function:
     """Tanh."""
     return Function(np.tanh, math.tanh, width)
-
-
-def _exp(value: float) -> float:
-    return _math_exp(value) if value < 709.0 else math.inf
 
 
 def sigmoid(exp: Function, step: int, gates: Floats) -> None:
@@ -322,12 +316,3 @@ class Recurrent:
                 f"takes a state of shape {(self.count, width)}, but got {state.shape}",
             )
         return state.reshape(self.count, width)
-
-
-def prepare(
-    layer: Layer, *, gates: int, bias_rows: int, state_count: int, make_cell: MakeCell, add_bias: AddBias
-) -> Operator:
-    """The operator of a recurrent layer."""
-    return Recurrent(
-        layer, gates=gates, bias_rows=bias_rows, state_count=state_count, make_cell=make_cell, add_bias=add_bias
-    )

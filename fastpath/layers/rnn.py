@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastpath.layers import recurrent
 from fastpath.layers.common import Floats, Operator
-from fastpath.layers.recurrent import Cell, Direction, tanh_function
+from fastpath.layers.recurrent import Cell, Direction, Recurrent, tanh_function
 from spec.graph import Layer
 
 
@@ -37,7 +36,7 @@ def prepare(layer: Layer) -> Operator:
 
     Follows: ncnn src/layer/rnn.cpp @ a4d2ea1d.
     """
-    return recurrent.prepare(layer, gates=1, bias_rows=1, state_count=1, make_cell=RnnCell, add_bias=add_bias)
+    return Recurrent(layer, gates=1, bias_rows=1, state_count=1, make_cell=RnnCell, add_bias=add_bias)
 
 
 PREPARE = {"RNN": prepare}
