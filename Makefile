@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # One thread for BLAS: a second one loses more to its neighbours than it gains.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test lint benchmark docs clean
+.PHONY: demo test lint without-compiler benchmark docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/ncnn-assay --version
@@ -21,6 +21,15 @@ lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The same package where there is no C compiler: it installs, says so, and takes the whole way.
+without-compiler:
+	rm -rf $(VENV)-without-compiler
+	$(PYTHON) -m venv $(VENV)-without-compiler
+	CC=no-such-compiler $(VENV)-without-compiler/bin/pip install --quiet --disable-pip-version-check .
+	cd $(VENV)-without-compiler && bin/ncnn-assay --version | grep 'compiled: no'
+	cd $(VENV)-without-compiler && bin/ncnn-assay demo demo-output
+	rm -rf $(VENV)-without-compiler
 
 docs: $(VENV)/installed-for-tests
 	$(BIN)/python docs/build.py build/docs
