@@ -69,7 +69,6 @@ def test_the_example_is_short_and_stands_alone() -> None:
 
 
 def test_what_the_generator_would_write_is_what_is_stored() -> None:
-    pytest.importorskip("ncnn")
     assert recurrent_cases.differences(recurrent_cases.contents(), recurrent.FOLDER) == []
 
 
