@@ -36,7 +36,7 @@ from fastpath.layers.epilogue import (
     read_weight_scales,
 )
 from fastpath.layers.pooling import AVERAGE, axis_of
-from fastpath.layers.window import Pads, window_of
+from fastpath.layers.window import Pads, Window, window_of
 from fastpath.steps import (
     FLOAT_TILE,
     SIGNED_ZERO,
@@ -67,6 +67,9 @@ NARROW_PATCH = 384
 """Patches up to this length run on 256-bit vectors."""
 
 
+NO_PADS: Pads = (0, 0, 0, 0)
+
+
 @dataclass(frozen=True)
 class PlanRow:
     """What runs a layer, and why it is not something faster."""
@@ -95,8 +98,9 @@ class Plan:
         return {name: blobs[name] for name in self.outputs}
 
 
-def _is_int8_convolution(layer: Layer) -> bool:
-    return layer.type in ("Convolution", "ConvolutionDepthWise") and layer.get.integer("int8_scale_term") != 0
+def _is_int8(layer: Layer) -> bool:
+    types = ("Convolution", "ConvolutionDepthWise", "InnerProduct")
+    return layer.type in types and layer.get.integer("int8_scale_term") != 0
 
 
 class Refusal(Exception):
@@ -105,7 +109,7 @@ class Refusal(Exception):
 
 def read_convolution(layer: Layer) -> Convolution8:
     """An int8 convolution as the kernels need it. Refusal where they cannot run it."""
-    if not _is_int8_convolution(layer):
+    if not _is_int8(layer):
         raise Refusal("float weights")
     get = layer.get.integer
     group = get("group") if layer.type == "ConvolutionDepthWise" else 1
@@ -137,6 +141,32 @@ def read_convolution(layer: Layer) -> Convolution8:
         descales(bottom_scale, np.repeat(scales, num_output // scales.size)),
         bottom_scale,
         read_scale(layer, "top_blob_int8_scales") if term > 100 else None,
+    )
+
+
+def read_inner_product(layer: Layer, bottom: Array) -> Convolution8:
+    """An int8 InnerProduct of a whole blob, as a convolution of one pixel. Refusal where it is something else."""
+    get = layer.get.integer
+    if get("int8_scale_term") == 0:
+        raise Refusal("float weights")
+    num_output = get("num_output")
+    num_input = get("weight_data_size") // num_output
+    if bottom.size != num_input:
+        raise Refusal("rows of a matrix")
+    scales, bottom_scale = read_weight_scales(layer, num_output), read_bottom_scale(layer)
+    weight = read_int8_weights(layer, scales, get("weight_data_size")).reshape(num_output, num_input, 1, 1)
+    if not fits_dense(weight) or not fits_arena((num_input, 1, 1), NO_PADS):
+        raise Refusal("more weights than the kernels take")
+    return Convolution8(
+        layer,
+        Window((1, 1), (1, 1), (1, 1), NO_PADS),
+        weight,
+        False,
+        Activation(layer),
+        read_bias(layer),
+        descales(bottom_scale, scales),
+        bottom_scale,
+        None,
     )
 
 
@@ -200,10 +230,13 @@ class CodeFlow:
         self.readers = {name: index for index, layer in enumerate(graph.layers) for name in layer.bottoms}
         self.reasons: dict[int, str] = {}
         self.convolutions: dict[int, Convolution8] = {}
+        self.products: dict[int, Convolution8] = {}
         self.stairs: dict[int, Stairs] = {}
         for index, layer in enumerate(graph.layers):
-            if layer.type in ("Convolution", "ConvolutionDepthWise"):
+            try:
                 self._read(index, layer)
+            except Refusal as refusal:
+                self.reasons[index] = str(refusal)
         self.relus = {
             self.readers[name]: index
             for index, convolution in self.convolutions.items()
@@ -220,21 +253,23 @@ class CodeFlow:
         return layer.type == "ReLU" and layer.get.number("slope") == 0
 
     def _read(self, index: int, layer: Layer) -> None:
-        """Take a convolution if the kernels can run it, or note why not."""
-        try:
-            if any(name not in self.blobs for name in (*layer.bottoms, *layer.tops)):
-                raise Refusal("no input reaches it")
-            bottom, top = self.blobs[layer.bottoms[0]].shape, self.blobs[layer.tops[0]].shape
-            convolution = read_convolution(layer)
-            pads = convolution.pads(bottom)
-            if not fits_arena(bottom, pads):
-                raise Refusal("its bottom blob is larger than an arena")
-            columns = bottom[2] + pads[2] + pads[3] + convolution.window.dilation[1]
-            if columns * convolution.window.kernel[0] * bottom[0] > FEATURES // 2 or top[2] * top[0] > FLOAT_TILE:
-                raise Refusal("one of its rows is larger than a tile")
-            self.convolutions[index] = convolution
-        except Refusal as refusal:
-            self.reasons[index] = str(refusal)
+        """Take a layer if kernels can run it. Refusal where they cannot."""
+        if layer.type not in ("Convolution", "ConvolutionDepthWise", "InnerProduct"):
+            return
+        if any(name not in self.blobs for name in (*layer.bottoms, *layer.tops)):
+            raise Refusal("no input reaches it")
+        if layer.type == "InnerProduct":
+            self.products[index] = read_inner_product(layer, self.blobs[layer.bottoms[0]])
+            return
+        bottom, top = self.blobs[layer.bottoms[0]].shape, self.blobs[layer.tops[0]].shape
+        convolution = read_convolution(layer)
+        pads = convolution.pads(bottom)
+        if not fits_arena(bottom, pads):
+            raise Refusal("its bottom blob is larger than an arena")
+        columns = bottom[2] + pads[2] + pads[3] + convolution.window.dilation[1]
+        if columns * convolution.window.kernel[0] * bottom[0] > FEATURES // 2 or top[2] * top[0] > FLOAT_TILE:
+            raise Refusal("one of its rows is larger than a tile")
+        self.convolutions[index] = convolution
 
     def _can_hide(self, name: str) -> bool:
         """Whether a blob could exist as codes only, as far as it alone tells."""
@@ -393,6 +428,8 @@ class Builder:
             on_codes = bool(layer.bottoms) and self.flow.hidden.issuperset((*layer.bottoms, *layer.tops))
             if index in self.flow.convolutions:
                 step, kernel = self._convolution(self.flow.convolutions[index], index)
+            elif index in self.flow.products:
+                step, kernel = self._product(self.flow.products[index], index)
             elif on_codes and layer.type == "Pooling":
                 step, kernel = self._pooling(layer)
             elif on_codes or layer.type == "Input" or index in self.averages.values():
@@ -454,6 +491,8 @@ class Builder:
                 place = Place(self.flow.blobs[name].shape, index, index, SIGNED_ZERO)
                 place.widen(self._borders(name))
                 places[entry_name(index)] = place
+        for index, product in self.flow.products.items():
+            places[entry_name(index)] = Place((product.weight.shape[1], 1, 1), index, index, SIGNED_ZERO)
         return places
 
     def _borders(self, name: str) -> Pads:
@@ -518,6 +557,17 @@ class Builder:
         compute, kernel = make_blob(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
         return BlobStep(source, entry, actions, compute, target), f"{kernel}, {self.flow.blobs[target].dtype} out"
 
+    def _product(self, product: Convolution8, index: int) -> tuple[Step, str]:
+        """The step of an InnerProduct, and what it is called."""
+        source, target = product.layer.bottoms[0], product.layer.tops[0]
+        level, bottom = self._level(product, lanes=False), self.storages[entry_name(index)]
+        entry = Entry(
+            level, self.workshop, product.layer, product.bottom_scale, bottom, (product.weight.shape[1], 1, 1)
+        )
+        compute, kernel = dense_to_blob(level, self.workshop, product, bottom, (1, 1), (0, 0))
+        shape = self.flow.blobs[target].shape
+        return BlobStep(source, entry, [], lambda: compute().reshape(shape), target), f"{kernel}, float32 out"
+
     @staticmethod
     def _level(convolution: Convolution8, lanes: bool) -> Kernels:
         """Vectors of 256 bits for dot products of short patches, which spend their time adding up lanes."""
@@ -565,7 +615,7 @@ class Plans(threading.local):
 
 def make_plan(graph: Graph, operators: list[Operator], fed: Blobs) -> Plan | None:
     """The plan of a network for these inputs, or None where kernels have nothing to do. Runs the network once."""
-    if not set(fed) <= set(graph.input_names()) or not any(_is_int8_convolution(layer) for layer in graph):
+    if not set(fed) <= set(graph.input_names()) or not any(_is_int8(layer) for layer in graph):
         return None
     graph.check()
     blobs = _all_blobs(graph, operators, fed)

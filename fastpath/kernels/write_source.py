@@ -1,4 +1,4 @@
-"""Write the kernels that are unrolled by hand in C: source/dot.py and source/lanes.py.
+"""Write the kernels that are unrolled by hand in C: source/dot.py, lanes.py and spread.py.
 
 `python -m fastpath.kernels.write_source` writes them; with `--check` it only says whether they are current.
 """
@@ -216,6 +216,49 @@ def pairs(k: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+SPREAD_HEAD = '''"""Planes of codes to pixels, several channels at a time.
+
+Written by fastpath/kernels/write_source.py; change it there.
+"""
+
+# fmt: off
+# ruff: noqa
+from librt.vecs import vec
+from mypy_extensions import i64, u8
+
+from fastpath.kernels.source.capacity import CHANNELS, FEATURES, LAST_PIXEL, PATCH
+'''
+
+
+def spread(channels: int) -> str:
+    """The function for so many planes."""
+    planes = range(channels)
+    lines = [
+        f"def spread_{channels}(",
+        "    planes: vec[u8], a0: i64, plane: i64, n: i64, zero: u8, out: vec[u8], b: i64, step: i64",
+        ") -> None:",
+        f'    """Write n codes of {channels} planes, `plane` bytes apart, into pixels `step` bytes apart."""',
+        "    if len(planes) < FEATURES or len(out) < FEATURES or n < 0 or n > PATCH or step < 0 or step > CHANNELS:",
+        '        raise ValueError("buffer too small")',
+        *(f"    a{i} = a{i - 1} + plane" for i in planes[1:]),
+        f"    if {outside((f'a{i}' for i in planes), 'FEATURES - PATCH')}:",
+        '        raise ValueError("plane out of range")',
+        "    x: i64 = 0",
+        "    for x in range(n):",
+        "        if b < 0 or b > LAST_PIXEL:",
+        '            raise ValueError("pixel out of range")',
+        *(f"        c{i} = planes[a{i} + x]" for i in planes),
+        *(f"        out[b + {i}] = c{i} ^ zero" for i in planes),
+        "        b += step",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def spread_module() -> str:
+    """The text of source/spread.py."""
+    return "\n\n".join([SPREAD_HEAD, spread(8), spread(1)])
+
+
 def dot_module() -> str:
     """The text of source/dot.py."""
     return "\n\n".join(
@@ -228,7 +271,7 @@ def lanes_module() -> str:
     return "\n\n".join([LANES_HEAD, lanes(16), lanes(32), pairs(28)])
 
 
-MODULES: dict[str, Callable[[], str]] = {"dot.py": dot_module, "lanes.py": lanes_module}
+MODULES: dict[str, Callable[[], str]] = {"dot.py": dot_module, "lanes.py": lanes_module, "spread.py": spread_module}
 
 
 def outdated() -> list[str]:

@@ -228,7 +228,7 @@ def word_vec() -> Any:
 
 
 @every_level()
-@pytest.mark.parametrize("channels", [3, 5])
+@pytest.mark.parametrize("channels", [3, 5, 17])
 def test_interleave_and_frame(level: str, channels: int, arena: Buffer[Any], target: Buffer[Any]) -> None:
     kernels = kernels_of(level)
     h, w, border, fill = 2, 5, 1, 9

@@ -212,6 +212,18 @@ def test_a_relu_layer_joins_its_convolution() -> None:
     assert kernels_in(plan)["relu"] == "nothing"
 
 
+@pytest.mark.parametrize("shape", [(20,), (5, 4), (5, 2, 2), (1, 20)])
+@pytest.mark.parametrize("activation", [0, 4, 6])
+def test_inner_product(shape: tuple[int, ...], activation: int) -> None:
+    """A whole blob of any rank runs compiled; a matrix of one row gives a row."""
+    layer = convolution("fc", "in", "out", square(20, 1, 7, kernel=1, pad=0), activation=activation, numbers=[0.2, 0.5])
+    product = Layer("InnerProduct", "fc", ["in"], ["out"], {0: 7, 1: 1, 2: 140, 8: 2}, weights=layer.weights)
+    product.set("activation_type", activation)
+    product.set("activation_params", [0.2, 0.5])
+    plan = assert_plan_equals_numpy(Graph([input_layer(), product]), {"in": image(shape)})
+    assert plan.rows[1].kernel != "numpy"
+
+
 @pytest.mark.parametrize("activation", [0, 1])
 def test_global_average_pooling_joins_its_convolution(activation: int) -> None:
     graph = Graph(

@@ -3,6 +3,7 @@
 from librt.vecs import vec
 from mypy_extensions import i64, u8
 
+from fastpath.kernels.source import spread
 from fastpath.kernels.source.capacity import CHANNELS, FEATURES, PATCH
 from fastpath.kernels.source.records import Feature, Window
 
@@ -111,8 +112,13 @@ def interleave(planes: vec[u8], start: i64, channels: i64, h: i64, w: i64, zero:
         if channels == 3 and top.pixel == 3:
             interleave_3(planes, a, plane, w, zero, top.data, b)
             continue
-        for c in range(channels):
-            spread(planes, a + c * plane, w, zero, top.data, b + c, top.pixel)
+        c = 0
+        while c + 8 <= channels:
+            spread.spread_8(planes, a + c * plane, plane, w, zero, top.data, b + c, top.pixel)
+            c += 8
+        while c < channels:
+            spread.spread_1(planes, a + c * plane, plane, w, zero, top.data, b + c, top.pixel)
+            c += 1
 
 
 def interleave_3(planes: vec[u8], a0: i64, plane: i64, n: i64, zero: u8, target: vec[u8], b: i64) -> None:
@@ -130,16 +136,3 @@ def interleave_3(planes: vec[u8], a0: i64, plane: i64, n: i64, zero: u8, target:
         target[b + 3 * x] = planes[a0 + x] ^ zero
         target[b + 3 * x + 1] = planes[a1 + x] ^ zero
         target[b + 3 * x + 2] = planes[a2 + x] ^ zero
-
-
-def spread(planes: vec[u8], a: i64, n: i64, zero: u8, target: vec[u8], b: i64, step: i64) -> None:
-    """N codes of one plane, `step` bytes apart."""
-    if len(planes) < FEATURES or len(target) < FEATURES or n < 0 or n > PATCH or step < 1 or step > CHANNELS:
-        raise ValueError("buffer too small")
-    if a < 0 or a > FEATURES - PATCH or b < 0 or b > FEATURES or b + n * step > FEATURES:
-        raise ValueError("plane out of range")
-    x: i64 = 0
-    while x < n:
-        target[b] = planes[a + x] ^ zero
-        b += step
-        x += 1
