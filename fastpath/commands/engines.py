@@ -87,8 +87,9 @@ class WheelEngine:
         """Feed blobs by name and extract others."""
         extractor = self._net.create_extractor()
         extractor.set_light_mode(False)
-        for name, data in feeds.items():
-            extractor.input(name, self._ncnn.Mat(np.ascontiguousarray(data)).clone())
+        arrays = {name: np.ascontiguousarray(data) for name, data in feeds.items()}
+        for name, array in arrays.items():  # a Mat borrows the array, which must live until it is cloned
+            extractor.input(name, self._ncnn.Mat(array).clone())
         outputs = {}
         for name in wanted:
             status, out = extractor.extract(name)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastpath.layers.common import Array, Operator, Prepare, fault, only_bottom, resolve_axis
-from fastpath.layers.shape_expression import evaluate
 from spec.graph import Layer, Shape
+from spec.shape_expression import evaluate
 
 ALL = -233
 """A size that means all that is left, a start that means the first and an end that means the last."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, floats
-from fastpath.layers.shape_expression import evaluate
 from spec.graph import Layer
+from spec.shape_expression import evaluate
 
 NEAREST, BILINEAR, BICUBIC = 1, 2, 3
 """Values of `resize_type`."""

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from fastpath.layers.common import Array, Operator, Prepare, fault, only_bottom, resolve_axis
-from fastpath.layers.shape_expression import evaluate
 from spec.graph import Layer, Shape, ncnn_extents
+from spec.shape_expression import evaluate
 
 UNSET = -233
 """An extent that is not given."""

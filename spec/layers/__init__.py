@@ -50,8 +50,8 @@ cast                   Cast
 padding                Padding
 =====================  ================================================================================================
 
-Modules without types: `common` (what a layer asks of its bottoms), `functions` (exp, log and their like in binary32),
-`strided` (index arithmetic), `window` (sizes and padding of sliding windows), `shape_expression`, `activation` (fused),
+Modules without types: `common` (what a layer asks of its bottoms), `strided` (index arithmetic), `window` (sizes and
+padding of sliding windows), `activation` (fused),
 `static_scales` and `dynamic_scales` (the int8 steps of layers with calibrated and with run-time scales), `recurrent`
 (RNN, LSTM, GRU), `attention` (MultiHeadAttention, SDPA), `boxes` (scored rectangles).
 

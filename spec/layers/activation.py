@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spec.binary32 import f32
+from spec.functions import exp, log, sigmoid, tanh
 from spec.graph import Layer
 from spec.layers.common import fault
-from spec.layers.functions import exp, log, sigmoid, tanh
 
 NONE, RELU, LEAKY_RELU, CLIP, SIGMOID, MISH, HARD_SWISH = range(7)
 

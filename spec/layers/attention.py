@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from spec.binary32 import FLT_MAX, f32
 from spec.blob import Blob
+from spec.functions import divide, exp
 from spec.graph import Layer
 from spec.layers.common import fault, floats, running_sum
 from spec.layers.dynamic_scales import Matrix
-from spec.layers.functions import divide, exp
 from spec.layers.static_scales import split
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
+from spec.functions import divide, sqrt
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, floats, require_weights, rounded
-from spec.layers.functions import divide, sqrt
 
 SCALE_FROM_BOTTOM = -233
 """The scale_data_size that makes the second bottom the scale."""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
+from spec.functions import divide, exp, log1p, pow
 from spec.graph import Layer, Shape
 from spec.layers.common import fault, float_bottom, floats
-from spec.layers.functions import divide, exp, log1p, pow
 from spec.layers.strided import broadcast
 
 Operation = Callable[[float, float], float]

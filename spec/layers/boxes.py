@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spec.binary32 import f32
 from spec.blob import Blob, float_blob
-from spec.layers.functions import divide
+from spec.functions import divide
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob
 from spec.graph import Layer, Shape
 from spec.layers.common import fault, only_bottom, resolve_axis
-from spec.layers.shape_expression import evaluate
 from spec.layers.strided import box, positions, strides_of
+from spec.shape_expression import evaluate
 
 ALL = -233
 """A size that means all that is left, a start that means the first and an end that means the last."""

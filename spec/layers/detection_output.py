@@ -6,10 +6,10 @@ import math
 
 from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
+from spec.functions import divide, exp, sqrt
 from spec.graph import Layer
 from spec.layers.boxes import Box, box_table, by_score, plain_area, suppressed
 from spec.layers.common import fault, floats, require_rank, rounded
-from spec.layers.functions import divide, exp, sqrt
 
 FROM_BOTTOM = -233
 """An image size that is the second bottom's, a step that is image / feature, a class count of the mxnet layout."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from spec.binary32 import Profile, add_products, f32, multiply_add
 from spec.errors import UnsupportedError
+from spec.functions import divide
 from spec.graph import Layer
 from spec.layers.common import fault
-from spec.layers.functions import divide
 from spec.layers.quantize import int8_codes
 from spec.rounding import MAX_TERMS, absmax, dot, dynamic_scale
 

@@ -6,10 +6,10 @@ import math
 
 from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
+from spec.functions import divide
 from spec.graph import Layer
 from spec.layers.common import fault, floats, rounded
-from spec.layers.functions import divide
-from spec.layers.shape_expression import evaluate
+from spec.shape_expression import evaluate
 
 NEAREST, BILINEAR, BICUBIC = 1, 2, 3
 """Values of `resize_type`."""

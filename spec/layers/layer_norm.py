@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
+from spec.functions import divide, sqrt
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, require_rank, require_weights, rounded, running_sum
-from spec.layers.functions import divide, sqrt
 
 
 def layer_norm(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
+from spec.functions import divide, pow
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, require_rank, rounded, running_sum
-from spec.layers.functions import divide, pow
 
 ACROSS_CHANNELS, WITHIN_CHANNEL = 0, 1
 """Values of `region_type`."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob
+from spec.functions import logistic, tanh
 from spec.graph import Layer
 from spec.layers import recurrent
 from spec.layers.common import running_sum
-from spec.layers.functions import logistic, tanh
 from spec.layers.recurrent import Direction, Form, Row, State, StepTrace
 from spec.layers.static_scales import split
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from spec.binary32 import FLT_MAX, REFERENCE, Profile
 from spec.blob import Blob, float_blob
+from spec.functions import divide
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, require_rank, running_sum
-from spec.layers.functions import divide
 from spec.layers.window import SAME_LOWER, SAME_UPPER, same_padding, window_count
 
 MAX, AVERAGE = 0, 1

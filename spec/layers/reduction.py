@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from spec.binary32 import FLT_MAX, REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
+from spec.functions import divide, exp, log, sqrt
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, resolve_axis, rounded
-from spec.layers.functions import divide, exp, log, sqrt
 from spec.layers.strided import positions, strides_of
 
 FLT_MIN = 2.0**-126

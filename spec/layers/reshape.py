@@ -8,7 +8,7 @@ from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob
 from spec.graph import Layer, Shape, ncnn_extents
 from spec.layers.common import fault, only_bottom, resolve_axis
-from spec.layers.shape_expression import evaluate
+from spec.shape_expression import evaluate
 
 ABSENT = -233
 """An extent that is not given."""

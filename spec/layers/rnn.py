@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob
+from spec.functions import tanh
 from spec.graph import Layer
 from spec.layers import recurrent
-from spec.layers.functions import tanh
 from spec.layers.recurrent import Direction, Form, Row, State, StepTrace
 
 

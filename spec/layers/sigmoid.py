@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from spec import functions
 from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
+from spec.functions import divide, exp, log, logistic, tanh
 from spec.graph import Layer
-from spec.layers import functions
 from spec.layers.common import Forward, fault, float_bottom, resolve_axis, rounded, split_at
-from spec.layers.functions import divide, exp, log, logistic, tanh
 
 SQRT_HALF = f32(0.70710678)
 SQRT_TWO_OVER_PI = f32(0.79788452)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from spec.binary32 import REFERENCE, Profile
 from spec.blob import Blob, float_blob
+from spec.functions import divide, exp
 from spec.graph import Layer
 from spec.layers.common import fault, float_bottom, resolve_axis, rounded, running_sum, split_at
-from spec.layers.functions import divide, exp
 
 
 def forward(layer: Layer, bottoms: list[Blob], profile: Profile = REFERENCE) -> list[Blob]:

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from spec.binary32 import Profile, f32, multiply_add
 from spec.blob import Blob
+from spec.functions import divide
 from spec.graph import Layer, Shape
 from spec.layers.common import fault, floats, require_weights
-from spec.layers.functions import divide
 from spec.layers.quantize import int8_codes, require_finite
 from spec.rounding import MAX_TERMS
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from spec import functions
 from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
+from spec.functions import divide, or_nan, sqrt
 from spec.graph import Layer
-from spec.layers import functions
 from spec.layers.common import fault, float_bottom
-from spec.layers.functions import divide, or_nan, sqrt
 
 NATURAL = -1.0
 """The base that stands for e."""

@@ -6,10 +6,10 @@ import struct
 
 from spec.binary32 import REFERENCE, Profile, f32
 from spec.blob import Blob, float_blob
+from spec.functions import divide, exp, sigmoid
 from spec.graph import Layer
 from spec.layers.boxes import Box, box_table, by_score, plain_area, suppressed
 from spec.layers.common import fault, floats, only_bottom, require_rank, rounded
-from spec.layers.functions import divide, exp, sigmoid
 from spec.layers.softmax import softmax
 
 SMALLEST_NORMAL_BITS = 1 << 23

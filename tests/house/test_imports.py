@@ -12,7 +12,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"spec", "fastpath", "golden", "conformance", "tests"}
 
-GRAPH_AND_TEXT = ("spec.errors", "spec.graph", "spec.layer_table", "spec.formats", "spec.optimize", "spec.quantization")
+GRAPH_AND_TEXT = (
+    "spec.errors",
+    "spec.graph",
+    "spec.layer_table",
+    "spec.shape_expression",
+    "spec.formats",
+    "spec.optimize",
+    "spec.quantization",
+)
 """What the fast path shares with the spec: data and graph surgery, whose arithmetic is an argument."""
 
 

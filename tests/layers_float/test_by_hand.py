@@ -18,8 +18,8 @@ from spec.graph import Layer, float_weight
 from spec.layer_table import ParamValue
 from spec.layers import CHECK, FORWARD
 from spec.layers.boxes import Box, by_score
-from spec.layers.shape_expression import evaluate
 from spec.layers.yolo_detection_output import mask_of
+from spec.shape_expression import evaluate
 
 TINY = 2.0**-24
 """Half a unit in the last place of 1: a sum that starts from 1 loses it, one that ends with 1 does not."""

@@ -26,8 +26,9 @@ def run_wheel(param: Path, weights: Path, inputs: Mapping[str, Floats], wanted: 
     assert net.load_param(str(param)) == 0
     assert net.load_model(str(weights)) == 0
     extractor = net.create_extractor()
-    for name, values in inputs.items():
-        extractor.input(name, ncnn.Mat(np.ascontiguousarray(values)).clone())
+    arrays = {name: np.ascontiguousarray(values) for name, values in inputs.items()}
+    for name, values in arrays.items():  # a Mat borrows the array, which must live until it is cloned
+        extractor.input(name, ncnn.Mat(values).clone())
     outputs = {}
     for name in wanted:
         status, mat = extractor.extract(name)

@@ -6,6 +6,7 @@ import copy
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,10 +18,11 @@ from spec.graph import Graph
 from spec.optimize.arithmetic import SPEC_ARITHMETIC, Arithmetic
 from spec.optimize.pipeline import optimize
 from tests.optimize.nets import net, random_inputs
-from tests.optimize.runtime import distance, run_wheel
+from tests.optimize.runtime import run_wheel
 
 TOLERANCE = 1e-5
-"""Folding a norm rounds weights anew; the largest value of a blob is the measure."""
+"""Folding a norm rounds weights anew. The measure is the largest value that flows through the network: a mean of values
+that cancel is small, and keeps the rounding errors of the large ones."""
 
 ACTIVATIONS = ("ReLU", "ReLU 0=0.1", "Clip 0=-0.5 1=0.75", "Sigmoid", "Mish", "HardSwish 0=0.2 1=0.5", "Swish", "TanH")
 
@@ -208,12 +210,13 @@ def test_results_stay(graph: Graph) -> None:
     assert after.output_names() == wanted
     with tempfile.TemporaryDirectory() as name:
         results = []
-        for model in (graph, after):
+        for model, blobs in ((graph, graph.blob_names()), (after, wanted)):
             files = Path(name) / "net.param", Path(name) / "net.bin"
             write_model(model, *files, fp16=False)
-            results.append(run_wheel(*files, inputs, wanted))
+            results.append(run_wheel(*files, inputs, blobs))
+    largest = max(float(np.abs(values).max()) for values in results[0].values())
     for blob in wanted:
-        assert distance(results[1][blob], results[0][blob]) <= TOLERANCE
+        np.testing.assert_allclose(results[1][blob], results[0][blob], rtol=0, atol=TOLERANCE * largest)
 
 
 @SETTINGS

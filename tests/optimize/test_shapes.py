@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from spec.errors import GraphError
 from spec.formats.weights import write_model
+from spec.graph import Layer
 from spec.optimize.memory_estimate import memory_footprint
-from spec.optimize.shape_expression import ExpressionError, evaluate_shape_expression
 from spec.optimize.shape_inference import infer_shapes
+from spec.shape_expression import evaluate
 from tests.optimize.nets import net, random_inputs
 from tests.optimize.runtime import run_wheel
 
@@ -130,7 +132,7 @@ def test_splits(tmp_path: Path) -> None:
         ("Reshape r 1 1 data r 0=7", "do not fill"),
         ("Concat c 1 1 data c 0=3", "axis 3 of a blob with 3 dims"),
         ("Einsum e 1 1 data e", "no shape rule for Einsum"),
-        ('Reshape r 1 1 data r 6="1w"', "refers to bottom 1 of 1"),
+        ('Reshape r 1 1 data r 6="1w"', "1w lacks an operand or a bottom"),
         ("PixelShuffle p 1 1 data p 0=3", "do not divide"),
         ("Convolution c 1 1 data c 0=1 1=9 6=324", "would have shape"),
     ],
@@ -160,13 +162,13 @@ def test_what_cannot_be_said(line: str, words: str) -> None:
     ],
 )
 def test_shape_expressions(text: str, expected: list[int]) -> None:
-    assert evaluate_shape_expression(text, [(3, 4, 5), (7,)]) == expected
+    assert evaluate(Layer("Reshape", "r", [], []), text, [(3, 4, 5), (7,)]) == expected
 
 
 @pytest.mark.parametrize("text", ["+(1", "//(1,0)", "2w", "what", "log(0)"])
 def test_expressions_that_mean_nothing(text: str) -> None:
-    with pytest.raises(ExpressionError):
-        evaluate_shape_expression(text, [(1,), (1,)])
+    with pytest.raises(GraphError):
+        evaluate(Layer("Reshape", "r", [], []), text, [(1,), (1,)])
 
 
 def test_memory_counts_living_blobs() -> None:

@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 
 from spec.binary32 import f32
+from spec.errors import GraphError
 from spec.graph import Layer, Shape, ncnn_extents
-from spec.optimize.shape_expression import ExpressionError, evaluate_shape_expression
 from spec.optimize.shape_rules.common import Rule, ShapeUnknown, axis_of, first, of_rank, positive, quotient
+from spec.shape_expression import evaluate
 
 ABSENT = -233
 """A size or position that is not given."""
@@ -31,11 +32,11 @@ _AXIS_NAMES = {1: "w", 2: "hw", 3: "chw", 4: "cdhw"}
 """Axes by their letters, outermost first."""
 
 
-def _evaluated(text: str, bottoms: Sequence[Shape]) -> list[int]:
+def _evaluated(layer: Layer, text: str, bottoms: Sequence[Shape]) -> list[int]:
     try:
-        return evaluate_shape_expression(text, bottoms)
-    except ExpressionError as error:
-        raise ShapeUnknown(str(error)) from None
+        return evaluate(layer, text, bottoms)
+    except GraphError as error:
+        raise ShapeUnknown(error.message) from None
 
 
 def concat(layer: Layer, bottoms: Sequence[Shape]) -> list[Shape]:
@@ -73,7 +74,7 @@ def crop(layer: Layer, bottoms: Sequence[Shape]) -> list[Shape]:
     get, shape = layer.get, first(bottoms)
     if get.text("starts_expr") and get.text("ends_expr"):
         names = ("starts_expr", "ends_expr", "axes_expr")
-        starts, ends, axes = (_evaluated(get.text(name), bottoms) for name in names)
+        starts, ends, axes = (_evaluated(layer, get.text(name), bottoms) for name in names)
         return [_between(shape, starts, ends, axes)]
     if get.integers("starts") and get.integers("ends"):
         return [_between(shape, get.integers("starts"), get.integers("ends"), get.integers("axes"))]
@@ -127,7 +128,7 @@ def reshape(layer: Layer, bottoms: Sequence[Shape]) -> list[Shape]:
     get, shape = layer.get, first(bottoms)
     expression = get.text("shape_expr")
     if expression:
-        values = _evaluated(expression, bottoms)
+        values = _evaluated(layer, expression, bottoms)
         if not 1 <= len(values) <= 4:
             raise ShapeUnknown(f"its expression has {len(values)} values")
         names = {1: "w", 2: "wh", 3: "whc", 4: "whdc"}[len(values)]
@@ -215,7 +216,7 @@ def interp(layer: Layer, bottoms: Sequence[Shape]) -> list[Shape]:
     get, shape = layer.get, first(bottoms)
     _, w, h, _, _ = ncnn_extents(shape)
     if get.text("size_expr"):
-        sizes = _evaluated(get.text("size_expr"), bottoms)
+        sizes = _evaluated(layer, get.text("size_expr"), bottoms)
         width, height = sizes[0], sizes[1] if len(sizes) > 1 else h
     elif get.integer("dynamic_target_size") and len(bottoms) > 1:
         _, width, height, _, _ = ncnn_extents(bottoms[1])

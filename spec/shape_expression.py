@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from spec.binary32 import f32
+from spec.errors import GraphError
+from spec.functions import divide, exp, log, log10, or_nan, pow, sqrt, tanh
 from spec.graph import Layer, Shape, ncnn_extents
-from spec.layers.common import fault
-from spec.layers.functions import divide, exp, log, log10, or_nan, pow, sqrt, tanh
 
 Number = int | float
 
@@ -95,15 +95,27 @@ def evaluate(layer: Layer, expression: str, shapes: Sequence[Shape]) -> list[int
         try:
             _step(token, stack, shapes)
         except IndexError:
-            raise fault(layer, f"has the expression {expression!r}: {token} lacks an operand or a bottom") from None
+            raise GraphError(
+                layer.name, f"{layer.type} has the expression {expression!r}: {token} lacks an operand or a bottom"
+            ) from None
         except ZeroDivisionError:
-            raise fault(layer, f"has the expression {expression!r}, which divides by zero") from None
+            raise GraphError(
+                layer.name, f"{layer.type} has the expression {expression!r}, which divides by zero"
+            ) from None
         except (KeyError, TypeError, ValueError):
-            raise fault(layer, f"has the expression {expression!r}: {token} cannot be evaluated") from None
+            raise GraphError(
+                layer.name, f"{layer.type} has the expression {expression!r}: {token} cannot be evaluated"
+            ) from None
     try:
         return [math.trunc(value) for value in reversed(stack)]
     except (OverflowError, ValueError):
-        raise fault(layer, f"has the expression {expression!r}, whose value is not finite") from None
+        raise GraphError(
+            layer.name, f"{layer.type} has the expression {expression!r}, whose value is not finite"
+        ) from None
+
+
+def _fault(layer: Layer, message: str) -> GraphError:
+    return GraphError(layer.name, f"{layer.type} has the expression {message}")
 
 
 def _step(token: str, stack: list[Number], shapes: Sequence[Shape]) -> None:
