@@ -1,21 +1,39 @@
-"""The command ncnn-assay: run a model, and the tools of this project that have no C++ namesake."""
+"""The command ncnn-assay: everything this project does, one subcommand each."""
 
 from __future__ import annotations
 
-import time
+import importlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
-import numpy as np
 
 from fastpath import kernels
-from fastpath.commands import demo as demo_command
-from fastpath.commands import ncnn2int8, ncnn2table, ncnnoptimize, table
-from fastpath.commands.command_line import invoke, report
-from fastpath.commands.engines import RUN_ENGINES, open_engine
-from fastpath.commands.inputs import ImageOptions, image_options, load_input
-from spec.errors import UsageError
+from fastpath.commands.command_line import invoke
+
+COMMANDS = {
+    "demo": "fastpath.commands.demo",
+    "run": "fastpath.commands.run",
+    "optimize": "fastpath.commands.ncnnoptimize",
+    "calibrate": "fastpath.commands.ncnn2table",
+    "quantize": "fastpath.commands.ncnn2int8",
+    "table": "fastpath.commands.table",
+}
+"""Subcommands, and the modules that hold each as `command`; a module is imported when its command is called."""
+
+
+class Commands(click.Group):
+    """A group whose commands are imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        return command
 
 
 def version_text() -> str:
@@ -30,62 +48,10 @@ def version_text() -> str:
     return f"ncnn-assay {number} ({how})"
 
 
-@click.group("ncnn-assay")
+@click.command("ncnn-assay", cls=Commands)
 @click.version_option(message=version_text())
 def command() -> None:
     """Quantize ncnn models to int8, run them, and see what was lost."""
-
-
-@command.command()
-@click.argument("param")
-@click.argument("bin")
-@click.argument("inputs", nargs=-1, required=True)
-@click.option("--engine", type=click.Choice(RUN_ENGINES), default="fastpath", help="Who computes.")
-@click.option("--extract", "extracts", multiple=True, help="A blob to extract; default: every output of the net.")
-@click.option("--output", type=click.Path(file_okay=False), help="Folder for the outputs, as BLOB.npy.")
-@image_options
-def run(
-    param: str,
-    bin: str,
-    inputs: tuple[str, ...],
-    engine: str,
-    extracts: tuple[str, ...],
-    output: str | None,
-    image: ImageOptions,
-) -> None:
-    """Run the model PARAM BIN on INPUTS and print what came out.
-
-    Each INPUT is an .npy file (numpy shape: w, (h, w) or (c, h, w)) or an image, in the order of the net's inputs; or
-    BLOB=FILE to name the blob.
-    """
-    net = open_engine(engine, param, bin)
-    names = net.input_names()
-    feeds: dict[str, np.ndarray] = {}
-    for position, item in enumerate(inputs):
-        blob, separator, path = item.partition("=")
-        if not separator:
-            if position >= len(names):
-                raise UsageError(f"the net has {len(names)} inputs ({', '.join(names)}), but got {len(inputs)} files")
-            blob, path = names[position], item
-        feeds[blob] = load_input(path, image)
-    wanted = list(extracts) or net.output_names()
-    start = time.perf_counter()
-    outputs = net.run(feeds, wanted)
-    elapsed = time.perf_counter() - start
-    for name, array in outputs.items():
-        flat = array.reshape(-1)
-        print(f"{name}: shape {array.shape}, min {flat.min():.6g}, max {flat.max():.6g}, argmax {int(flat.argmax())}")
-        if output is not None:
-            Path(output).mkdir(parents=True, exist_ok=True)
-            np.save(Path(output) / f"{name.replace('/', '_')}.npy", array)
-    report(f"{elapsed * 1000:.2f} ms on {engine}")
-
-
-command.add_command(demo_command.command, "demo")
-command.add_command(table.command, "table")
-command.add_command(ncnnoptimize.command, "optimize")
-command.add_command(ncnn2table.command, "calibrate")
-command.add_command(ncnn2int8.command, "quantize")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
