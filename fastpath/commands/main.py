@@ -49,7 +49,7 @@ def version_text() -> str:
 
 
 @click.command("ncnn-assay", cls=Commands)
-@click.version_option(message=version_text())
+@click.version_option(version_text(), message="%(version)s")
 def command() -> None:
     """Quantize ncnn models to int8, run them, and see what was lost."""
 
