@@ -17,6 +17,9 @@ COMMANDS = {
     "calibrate": "fastpath.commands.ncnn2table",
     "quantize": "fastpath.commands.ncnn2int8",
     "table": "fastpath.commands.table",
+    "tune": "fastpath.commands.tune",
+    "compare": "fastpath.commands.compare",
+    "eval": "fastpath.commands.evaluate",
 }
 """Subcommands, and the modules that hold each as `command`; a module is imported when its command is called."""
 

@@ -32,6 +32,9 @@ from spec.graph import Graph
 HELD_OUT_EVERY = 4
 """Without --judge, every so many samples one is kept from calibration to judge by."""
 
+PRINTED_WIDTH = 120
+"""Columns where there is no terminal."""
+
 NOT_REACHED = 1
 """Exit status where the table is written, but misses the goal."""
 
@@ -159,7 +162,7 @@ def record(outcome: Outcome) -> dict[str, object]:
 
 def show(outcome: Outcome, graph: Graph, count: int) -> None:
     """Print the candidates, the exceptions with what they buy, and the verdict."""
-    console = Console()
+    console = wide_console()
     table = Table(title=f"Measured on {count} samples")
     for heading in ("candidate", "SNR", "top-1 differs", "accuracy", "MACs in int8", "float layers"):
         table.add_column(heading, justify="left" if heading == "candidate" else "right")
@@ -192,6 +195,11 @@ def verdict(outcome: Outcome, graph: Graph) -> str:
     missed = "" if outcome.reached else f" The goal, {outcome.goal.text()}, is missed within the limits."
     where = "all layers in int8" if not chosen.floats else f"{len(chosen.floats)} layers float"
     return f"{chosen.name}: {chosen.score.text()}; {where}, {chosen.int8_share:.1%} of the MACs; {gains}.{missed}"
+
+
+def wide_console() -> Console:
+    """Where results are printed: as wide as the terminal, or wide enough for every table."""
+    return Console() if Console().is_terminal else Console(width=PRINTED_WIDTH)
 
 
 @contextmanager
