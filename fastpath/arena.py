@@ -20,13 +20,16 @@ V = TypeVar("V")
 
 
 class Buffer(Generic[V]):
-    """A vec of zeros with room for `size` items from the aligned place `start` on; `items` is numpy's view of those."""
+    """A vec of zeros with room for `size` items from the aligned place `start` on; `items` is numpy's view of those.
 
-    def __init__(self, data: V, item: type[np.generic], size: int) -> None:
+    Without `aligned` they begin at place 0.
+    """
+
+    def __init__(self, data: V, item: type[np.generic], size: int, *, aligned: bool = True) -> None:
         self.data = data
         everything: NDArray[Any] = np.frombuffer(cast(Any, data), item)
         address = everything.ctypes.data
-        self.start = -address % ALIGNMENT // everything.itemsize
+        self.start = -address % ALIGNMENT // everything.itemsize if aligned else 0
         place = address + self.start * everything.itemsize
         memory = (ctypes.c_char * (size * everything.itemsize)).from_address(place)
         self.items: NDArray[Any] = np.frombuffer(cast(Any, memory), item)
@@ -50,8 +53,14 @@ def int_buffer(size: int) -> Buffer[vec[i32]]:
     return Buffer(vec[i32](np.zeros(size + _SPARE, np.int32)), np.int32, size)
 
 
+def double_buffer(size: int) -> Buffer[vec[float]]:
+    """binary64 numbers, from place 0 on."""
+    return Buffer(vec[float](np.zeros(size, np.float64)), np.float64, size, aligned=False)
+
+
 def long_vec(values: NDArray[Any], size: int) -> vec[i64]:
-    """A vec of 64-bit integers: the values, then zeros up to `size`."""
+    """A vec of `size` 64-bit integers: the values, then zeros."""
     padded = np.zeros(size, np.int64)
-    padded[: values.size] = values.reshape(-1)
+    count = min(size, values.size)
+    padded[:count] = values.reshape(-1)[:count]
     return vec[i64](padded)

@@ -62,6 +62,9 @@ SUM_TILE = 32 * 1024
 LANE_RUN = 256
 """Lanes that are computed in one run where neighbouring pixels can be."""
 
+FEW = 8
+"""Up to one channel in so many may need its steps before all channels go by them."""
+
 STEPPED_RUN = 64
 """The same where tables decide, of which every lane has its own."""
 
@@ -207,16 +210,19 @@ class Convolution8:
 def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, excess: NDArray[np.int64]) -> Staircase:
     """The record of a staircase for feature maps of this zero point, from sums that are too large by `excess`."""
     channels = stairs.m.size
-    repeat = max((LANE_RUN if stairs.exact else STEPPED_RUN) // channels, 1)
+    odd = np.flatnonzero(~stairs.fits)
+    stepped = odd.size * FEW > channels
+    repeat = max((STEPPED_RUN if stepped else LANE_RUN) // channels, 1)
     c = stairs.c + (np.int64(zero) << np.int64(stairs.shift)) - excess * stairs.m
     table, place = workshop.no_table, 0
-    if not stairs.exact:
-        buffer, entry = workshop.table(channels * 256 * repeat)
+    if odd.size:
         thresholds = np.full((channels, 256), LARGEST_STEP, np.int64)
         first = stairs.low + zero
         raw = np.where(stairs.steps > stairs.bounds[:, np.newaxis], LARGEST_STEP, stairs.steps + excess[:, np.newaxis])
         thresholds[:, first : first + raw.shape[1]] = raw
-        buffer.items[entry : entry + thresholds.size * repeat] = np.tile(thresholds.reshape(-1), repeat)
+        used = np.tile(thresholds, (repeat, 1)) if stepped else thresholds[odd]
+        buffer, entry = workshop.table(used.size)
+        buffer.items[entry : entry + used.size] = used.reshape(-1)
         table, place = buffer.data, buffer.start + entry
     record: Staircase = kernels.records.Staircase(
         long_vec(np.tile(stairs.m, repeat), CHANNELS),
@@ -224,9 +230,10 @@ def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, e
         stairs.shift,
         stairs.low + zero,
         stairs.high + zero,
-        not stairs.exact,
+        stepped,
         table,
         place,
+        long_vec(odd, 0 if stepped else odd.size),
         channels,
         repeat,
     )

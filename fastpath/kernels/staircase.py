@@ -34,7 +34,9 @@ NO_UPPER_LIMIT = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Stairs:
-    """The staircases of all channels, in codes: m, c, shift; exact, or right together with `steps`.
+    """The staircases of all channels, in codes: m, c, shift; exact for the channels that `fits` marks.
+
+    For the others the integers give the code or one less, and the steps decide.
 
     `steps[channel, i]` is the smallest sum whose code is at least `low + 1 + i`; above the channel's bound
     where no sum has it.
@@ -46,8 +48,13 @@ class Stairs:
     low: int
     high: int
     bounds: Longs
-    exact: bool
+    fits: NDArray[np.bool_]
     steps: Longs
+
+    @property
+    def exact(self) -> bool:
+        """Whether no channel needs its steps."""
+        return bool(self.fits.all())
 
 
 def find_steps(chain: Chain, bounds: Longs, low: int, high: int) -> Longs:
@@ -78,12 +85,12 @@ def fit(steps: Longs, slopes: NDArray[np.float64], bounds: Longs, low: int, high
     lines = _Lines(steps, bounds, np.arange(low + 1, high + 1), unit)
     m = lines.best(np.rint(slopes * float(unit)).astype(np.int64))
     least, most = lines.limits(m)
-    exact = bool((least <= most).all())
+    fits = least <= most
     # Where no line fits, take the highest one that nowhere passes the staircase.
     c = np.where(least == NO_LOWER_LIMIT, np.where(most == NO_UPPER_LIMIT, 0, most), np.minimum(least, most))
-    if not exact and not lines.near(m, c, shift):
+    if not lines.near(m, c, shift):
         return None
-    return Stairs(m, c, shift, low, high, bounds, exact, steps)
+    return Stairs(m, c, shift, low, high, bounds, fits, steps)
 
 
 class _Lines:

@@ -189,36 +189,43 @@ def test_max_pool(
 
 
 @every_level()
-@pytest.mark.parametrize("stepped", [False, True])
+@pytest.mark.parametrize("odd", [[], [1, 3], [0, 1, 2, 3, 4]], ids=["linear", "two odd channels", "stepped"])
 @pytest.mark.parametrize("repeat", [1, 3])
-def test_requantize(level: str, stepped: bool, repeat: int, sums: Buffer[Any], target: Buffer[Any]) -> None:
-    """The linear form of byte = sum * 3 // 64 + 100, and a table that says the same from a guess one too small."""
+@pytest.mark.parametrize("gap", [0, 2])
+def test_requantize(level: str, odd: list[int], repeat: int, gap: int, sums: Buffer[Any], target: Buffer[Any]) -> None:
+    """byte = (sum * 3 >> 6) + 100; odd channels have a line that gives one less, and a table of the steps."""
     kernels = kernels_of(level)
     channels, pixels, low, high, shift = 5, 7, 1, 255, 6
+    stepped = len(odd) == channels
     totals = np.random.default_rng(SEED).integers(-5000, 5000, (pixels, channels))
     sums.items[: totals.size] = totals.reshape(-1)
     expected = np.clip((totals * 3 >> shift) + 100, low, high)
-    m = np.full(channels * repeat, 3)
-    c = np.full(channels * repeat, (100 - stepped) << shift)
+    c = np.full(channels, 100 << shift)
+    c[odd] -= 1 << shift
     table = int_buffer(1048576 + CHANNELS * 256)
     reach = -(((100 - np.arange(256) - 1) << shift) // 3)
     table.items[: channels * 256 * repeat] = np.tile(reach, channels * repeat)
     stairs = kernels.records.Staircase(
-        long_vec(m, CHANNELS),
-        long_vec(c, CHANNELS),
+        long_vec(np.full(channels * repeat, 3), CHANNELS),
+        long_vec(np.tile(c, repeat), CHANNELS),
         shift,
         low,
         high,
         stepped,
         table.data,
         table.start,
+        long_vec(np.array(odd), 0 if stepped else len(odd)),
         channels,
         repeat,
     )
     scratch = kernels.records.Scratch(target.data, 0, sums.data, sums.start, long_vec(np.zeros(0), 1), word_vec())
-    top = kernels.records.Feature(target.data, target.start, 0, channels)
+    width = channels + gap
+    target.items[: pixels * width] = 77
+    top = kernels.records.Feature(target.data, target.start, 0, width)
     kernels.requantize.row(scratch, sums.start, channels, pixels, stairs, top, 0)
-    assert np.array_equal(target.items[: totals.size].reshape(pixels, channels), expected)
+    found = target.items[: pixels * width].reshape(pixels, width)
+    assert np.array_equal(found[:, :channels], expected)
+    assert (found[:, channels:] == 77).all()
 
 
 def word_vec() -> Any:

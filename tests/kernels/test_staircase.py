@@ -16,12 +16,10 @@ BOUND = 3000
 def codes_by(stairs: Stairs, sums: NDArray[np.int64]) -> NDArray[np.int64]:
     """The codes that the integers give for sums (channels, n)."""
     codes: NDArray[np.int64] = (sums * stairs.m[:, np.newaxis] + stairs.c[:, np.newaxis]) >> np.int64(stairs.shift)
-    if stairs.exact:
-        return codes.clip(stairs.low, stairs.high)
-    codes = codes.clip(stairs.low, stairs.high - 1)
-    next_step = np.take_along_axis(stairs.steps, codes - stairs.low, axis=1)
-    codes += sums >= next_step
-    return codes
+    below = codes.clip(stairs.low, stairs.high - 1)
+    next_step = np.take_along_axis(stairs.steps, below - stairs.low, axis=1)
+    by_steps = below + (sums >= next_step)
+    return np.where(stairs.fits[:, np.newaxis], codes.clip(stairs.low, stairs.high), by_steps)
 
 
 @given(

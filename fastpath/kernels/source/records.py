@@ -97,9 +97,10 @@ class DepthwiseWeights:
 class Staircase:
     """What turns sums into codes, for `channels` output channels.
 
-    byte = (acc * m + c) >> shift, held between `low` and `high`. With `stepped` the byte is right or one too small, and
-    `steps[first + channel * 256 + byte]`, the smallest sum whose byte is larger, decides.
-    `m`, `c` and `steps` hold the numbers of all channels `repeat` times.
+    byte = (acc * m + c) >> shift, held between `low` and `high`. In some channels the byte is right or one too small,
+    and the smallest sum whose byte is larger decides: with `stepped` in all of them, `steps[first + channel * 256 +
+    byte]`; otherwise in the channels odd[i], `steps[first + i * 256 + byte]`. `m`, `c` and, with `stepped`, `steps`
+    hold the numbers of all channels `repeat` times.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Staircase:
         stepped: bool,
         steps: vec[i32],
         first: i64,
+        odd: vec[i64],
         channels: i64,
         repeat: i64,
     ) -> None:
@@ -123,6 +125,7 @@ class Staircase:
         self.stepped: bool = stepped
         self.steps: vec[i32] = steps
         self.first: i64 = first
+        self.odd: vec[i64] = odd
         self.channels: i64 = channels
         self.repeat: i64 = repeat
 

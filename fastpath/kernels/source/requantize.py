@@ -102,6 +102,31 @@ def stepped(
         b += out_step
 
 
+def mend(scratch: Scratch, start: i64, step: i64, count: i64, stairs: Staircase, top: Feature, at: i64) -> None:
+    """Write the bytes of the odd channels of `count` pixels again, by their steps."""
+    acc = scratch.acc
+    out = top.data
+    last = stairs.high - 1
+    i: i64 = 0
+    p: i64 = 0
+    channel: i64 = 0
+    for i in range(len(stairs.odd)):
+        channel = stairs.odd[i]
+        m = stairs.m[channel]
+        c = stairs.c[channel]
+        first = stairs.first + i * 256
+        for p in range(count):
+            total = acc[start + p * step + channel]
+            u = i32((i64(total) * m + c) >> stairs.shift)
+            if u > last:
+                u = last
+            if u < stairs.low:
+                u = stairs.low
+            if total >= stairs.steps[first + i64(u)]:
+                u += 1
+            out[at + p * top.pixel + channel] = u8(u)
+
+
 def pixels(
     scratch: Scratch,
     start: i64,
@@ -133,11 +158,13 @@ def row(scratch: Scratch, start: i64, step: i64, count: i64, stairs: Staircase, 
     repeat = stairs.repeat
     if step != n or top.pixel != n or repeat == 1:
         pixels(scratch, start, step, count, n, stairs, top, at, top.pixel)
-        return
-    runs = count // repeat
-    run = n * repeat
-    pixels(scratch, start, run, runs, run, stairs, top, at, run)
-    done = runs * run
-    rest = (count - runs * repeat) * n
-    if rest > 0:
-        pixels(scratch, start + done, run, 1, rest, stairs, top, at + done, run)
+    else:
+        runs = count // repeat
+        run = n * repeat
+        pixels(scratch, start, run, runs, run, stairs, top, at, run)
+        done = runs * run
+        rest = (count - runs * repeat) * n
+        if rest > 0:
+            pixels(scratch, start + done, run, 1, rest, stairs, top, at + done, run)
+    if not stairs.stepped:
+        mend(scratch, start, step, count, stairs, top, at)
