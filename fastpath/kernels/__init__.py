@@ -19,20 +19,33 @@ from spec.errors import UsageError
 NARROW_TWIN = {"vnni512": "vnni256"}
 """For levels of 512-bit vectors, the level of 256-bit vectors that goes with them."""
 
+MODULES = (
+    "dense", "depthwise", "dot", "lanes", "move", "planes", "pooling", "records", "recurrent", "requantize",
+)  # fmt: skip
+"""The modules of a level."""
+
 
 class Kernels:
     """The modules of one level: those of `fastpath.kernels.source`, compiled or (for tests) interpreted."""
 
     if TYPE_CHECKING:
-        from fastpath.kernels.source import dense, depthwise, dot, lanes, move, pooling, records, requantize
+        from fastpath.kernels.source import (
+            dense,
+            depthwise,
+            dot,
+            lanes,
+            move,
+            planes,
+            pooling,
+            records,
+            recurrent,
+            requantize,
+        )
 
     def __init__(self, name: str) -> None:
         self.name = name
         package = f"{__name__}.{'source' if name == INTERPRETED else name}"
-        modules = {
-            module: importlib.import_module(f"{package}.{module}")
-            for module in ("dense", "depthwise", "dot", "lanes", "move", "pooling", "records", "requantize")
-        }
+        modules = {module: importlib.import_module(f"{package}.{module}") for module in MODULES}
         self.__dict__.update(modules)
 
     @property

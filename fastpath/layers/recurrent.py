@@ -1,7 +1,7 @@
 """What RNN, LSTM and GRU share: the input part of all steps at once, the hidden part step by step.
 
 The int8 forms equal the spec bit for bit. In the float forms BLAS multiplies the matrices and may order its sums
-otherwise, so they differ in last bits.
+otherwise, so they differ in last bits. Where compiled kernels are built they run the steps; else numpy does.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastpath.layers.common import Array, Floats, fault
+from fastpath.layers.compiled_steps import CompiledSteps, compiled_steps
 from fastpath.layers.dynamic import (
     CODE_MAX,
     DOUBT,
@@ -190,6 +192,8 @@ class Direction:
     """(bias rows, H)."""
     projection: Floats | None
     """(N, H) of an LSTM with projection."""
+    compiled: CompiledSteps | None = None
+    """What runs the steps faster than the numpy cell, where there is such."""
 
     def product(self, layer: Layer) -> HiddenProduct:
         """A hidden product with buffers of its own."""
@@ -236,6 +240,7 @@ class Recurrent:
         layer, count, rows = self.layer, self.count, self.rows
         bias = float_records(layer, "bias_c_data", count, bias_rows, self.hidden_size)
         reciprocals: Floats | None = None
+        hidden_codes: NDArray[np.int8] | None = None
         if self.int8:
             codes = int8_records(layer, "weight_xc_data", count * rows, self.input_size)
             self.input_weights: Array = codes.astype(exact_dtype(layer, codes)).T
@@ -255,6 +260,14 @@ class Recurrent:
                 None if reciprocals is None else reciprocals[index],
                 bias[index],
                 None if projections is None else projections[index],
+                None
+                if projections is not None
+                else compiled_steps(
+                    layer.type,
+                    hidden[index] if hidden_codes is None else hidden_codes[index],
+                    None if reciprocals is None else reciprocals[index],
+                    bias[index],
+                ),
             )
             for index in range(count)
         ]
@@ -286,7 +299,12 @@ class Recurrent:
                 self.add_bias(part, direction.bias)
                 half = output[:, index * self.num_output : (index + 1) * self.num_output]
                 cell = self.make_cell(self.layer, direction, states)
-                cell.run(part[::-1] if backward else part, half[::-1] if backward else half)
+                if backward:
+                    part, half = part[::-1], half[::-1]
+                if direction.compiled is None:
+                    cell.run(part, half)
+                else:
+                    direction.compiled.run(cell, part, half)
                 final.append(states)
         if len(self.layer.tops) == 1:
             return [output]

@@ -1,0 +1,593 @@
+"""The steps of RNN, LSTM and GRU: quantize the hidden state, multiply it with the recurrent weights, run the gates.
+
+Floats are binary64 here, and every value that the spec rounds to binary32 is rounded to 24 bits by Veltkamp's method,
+`t = x * SPLIT; x = t - (t - x)`. exp and tanh come out of exp(x / 1024) - 1, ten times doubled, to about 2**-48. Where
+that leaves open how a result rounds, or a value leaves the range in which 24 bits are what binary32 has, `doubt`
+becomes other than 0, and the caller computes the steps again in another way.
+"""
+
+from typing import Final, final
+
+from librt.vecs import vec
+from mypy_extensions import i16, i32, i64, u8
+
+from fastpath.kernels.source.capacity import BLOCK, PATCH
+
+STATES: Final = 8192
+"""Entries of a vector with one number a gate row, and the largest number of gate rows."""
+
+CHUNK: Final = 262144
+"""Entries of the input part, and of the output, of the steps that run in one call."""
+
+RNN: Final = 0
+GRU: Final = 1
+LSTM: Final = 2
+
+SPLIT: Final = 536870913.0
+"""2**29 + 1: what splits 24 bits off 53."""
+
+TINY: Final = 1e-37
+"""Products of smaller magnitude, other than 0, may need fewer bits than 24 in binary32."""
+
+HUGE: Final = 1e30
+"""Cell states of larger magnitude may leave binary32."""
+
+BAND: Final = 1.4210854715202004e-14
+"""2**-46, four times what exp and tanh can be off by."""
+
+EXP_LIMIT: Final = 40.0
+"""Arguments of exp of larger magnitude are left to the caller."""
+
+TANH_LIMIT: Final = 20.0
+"""From here on tanh is 1 in binary32."""
+
+
+@final
+class Recurrence:
+    """The weights of one direction and the buffers that it shares with others.
+
+    `words` says that weights and codes are 16-bit codes; else they are bytes, 128 plus the code. Weight blocks hold
+    whole groups of 8 rows of k weights; `excess` is what the sums of a row are too large by. The other vectors have
+    `STATES` entries, or `CHUNK`. GRU reads `bias`: those of the input, then those of the hidden part of its new gate.
+    """
+
+    def __init__(
+        self,
+        hidden: i64,
+        k: i64,
+        words: bool,
+        byte_blocks: list[vec[u8]],
+        word_blocks: list[vec[i16]],
+        starts: vec[i64],
+        counts: vec[i64],
+        excess: vec[i32],
+        excess_start: i64,
+        reciprocals: vec[float],
+        bias: vec[float],
+    ) -> None:
+        self.hidden: i64 = hidden
+        self.k: i64 = k
+        self.words: bool = words
+        self.byte_blocks: list[vec[u8]] = byte_blocks
+        self.word_blocks: list[vec[i16]] = word_blocks
+        self.starts: vec[i64] = starts
+        self.counts: vec[i64] = counts
+        self.excess: vec[i32] = excess
+        self.excess_start: i64 = excess_start
+        self.reciprocals: vec[float] = reciprocals
+        self.bias: vec[float] = bias
+
+
+@final
+class RecurrentScratch:
+    """Buffers of one thread: codes of the hidden state, sums, gates, states, doubts, inputs and outputs of a chunk."""
+
+    def __init__(
+        self,
+        bytes_: vec[u8],
+        bytes_start: i64,
+        words: vec[i16],
+        words_start: i64,
+        acc: vec[i32],
+        gates: vec[float],
+        hidden: vec[float],
+        cell: vec[float],
+        doubt: vec[float],
+        inputs: vec[float],
+        outputs: vec[float],
+    ) -> None:
+        self.bytes_: vec[u8] = bytes_
+        self.bytes_start: i64 = bytes_start
+        self.words: vec[i16] = words
+        self.words_start: i64 = words_start
+        self.acc: vec[i32] = acc
+        self.gates: vec[float] = gates
+        self.hidden: vec[float] = hidden
+        self.cell: vec[float] = cell
+        self.doubt: vec[float] = doubt
+        self.inputs: vec[float] = inputs
+        self.outputs: vec[float] = outputs
+
+
+def dot_bytes(x: vec[u8], a: i64, w: vec[u8], first: i64, rows: i64, k: i64, acc: vec[i32], out: i64) -> None:
+    """acc[out + row] = sum of x[a + i] * (w[first + row * k + i] - 128), for rows in groups of 8."""
+    if len(x) < PATCH + 64 or len(w) < BLOCK + PATCH or len(acc) < STATES or a < 0 or a > 64:
+        raise ValueError("buffer too small")
+    if k < 0 or k > PATCH or out < 0 or rows < 0 or out + rows > STATES:
+        raise ValueError("layer too large")
+    vectors: i64 = k >> 6
+    i: i64 = 0
+    row: i64 = 0
+    b0 = first
+    while row < rows:
+        b1 = b0 + k
+        b2 = b1 + k
+        b3 = b2 + k
+        b4 = b3 + k
+        b5 = b4 + k
+        b6 = b5 + k
+        b7 = b6 + k
+        o = out + row
+        if (
+            b0 < 0 or b0 > BLOCK or b1 < 0 or b1 > BLOCK or b2 < 0 or b2 > BLOCK or b3 < 0 or b3 > BLOCK
+            or b4 < 0 or b4 > BLOCK or b5 < 0 or b5 > BLOCK or b6 < 0 or b6 > BLOCK or b7 < 0 or b7 > BLOCK
+            or o < 0 or o > STATES - 8
+        ):  # fmt: skip
+            raise ValueError("weights out of range")
+        s0: i32 = 0
+        s1: i32 = 0
+        s2: i32 = 0
+        s3: i32 = 0
+        s4: i32 = 0
+        s5: i32 = 0
+        s6: i32 = 0
+        s7: i32 = 0
+        for i in range(vectors << 6):
+            v = i32(x[a + i])
+            s0 += v * (i32(w[b0 + i]) - 128)
+            s1 += v * (i32(w[b1 + i]) - 128)
+            s2 += v * (i32(w[b2 + i]) - 128)
+            s3 += v * (i32(w[b3 + i]) - 128)
+            s4 += v * (i32(w[b4 + i]) - 128)
+            s5 += v * (i32(w[b5 + i]) - 128)
+            s6 += v * (i32(w[b6 + i]) - 128)
+            s7 += v * (i32(w[b7 + i]) - 128)
+        acc[o] = s0
+        acc[o + 1] = s1
+        acc[o + 2] = s2
+        acc[o + 3] = s3
+        acc[o + 4] = s4
+        acc[o + 5] = s5
+        acc[o + 6] = s6
+        acc[o + 7] = s7
+        b0 = b7 + k
+        row += 8
+
+
+def dot_words(x: vec[i16], a: i64, w: vec[i16], first: i64, rows: i64, k: i64, acc: vec[i32], out: i64) -> None:
+    """acc[out + row] = sum of x[a + i] * w[first + row * k + i], for rows in groups of 8, four at a time."""
+    if len(x) < PATCH + 64 or len(w) < BLOCK + PATCH or len(acc) < STATES or a < 0 or a > 64:
+        raise ValueError("buffer too small")
+    if k < 0 or k > PATCH or out < 0 or rows < 0 or out + rows > STATES:
+        raise ValueError("layer too large")
+    vectors: i64 = k >> 6
+    i: i64 = 0
+    row: i64 = 0
+    b0 = first
+    while row < rows:
+        b1 = b0 + k
+        b2 = b1 + k
+        b3 = b2 + k
+        o = out + row
+        if (
+            b0 < 0 or b0 > BLOCK or b1 < 0 or b1 > BLOCK or b2 < 0 or b2 > BLOCK or b3 < 0 or b3 > BLOCK
+            or o < 0 or o > STATES - 4
+        ):  # fmt: skip
+            raise ValueError("weights out of range")
+        s0: i32 = 0
+        s1: i32 = 0
+        s2: i32 = 0
+        s3: i32 = 0
+        for i in range(vectors << 6):
+            v = i32(x[a + i])
+            s0 += v * i32(w[b0 + i])
+            s1 += v * i32(w[b1 + i])
+            s2 += v * i32(w[b2 + i])
+            s3 += v * i32(w[b3 + i])
+        acc[o] = s0
+        acc[o + 1] = s1
+        acc[o + 2] = s2
+        acc[o + 3] = s3
+        b0 = b3 + k
+        row += 4
+
+
+def largest_magnitude(values: vec[float], n: i64) -> float:
+    """The largest magnitude of n values, NaN if one is not finite; entries past the end up to a group of 4 are 0."""
+    if len(values) < STATES or n < 0 or n > STATES - 4:
+        raise ValueError("buffer too small")
+    m0 = 0.0
+    m1 = 0.0
+    m2 = 0.0
+    m3 = 0.0
+    lost = 0.0
+    i: i64 = 0
+    while i < n:
+        v0 = values[i]
+        v1 = values[i + 1]
+        v2 = values[i + 2]
+        v3 = values[i + 3]
+        lost += (v0 + v1 + v2 + v3) * 0.0
+        if v0 < 0.0:
+            v0 = -v0
+        if v1 < 0.0:
+            v1 = -v1
+        if v2 < 0.0:
+            v2 = -v2
+        if v3 < 0.0:
+            v3 = -v3
+        if v0 > m0:
+            m0 = v0
+        if v1 > m1:
+            m1 = v1
+        if v2 > m2:
+            m2 = v2
+        if v3 > m3:
+            m3 = v3
+        i += 4
+    if m1 > m0:
+        m0 = m1
+    if m2 > m0:
+        m0 = m2
+    if m3 > m0:
+        m0 = m3
+    return m0 + lost
+
+
+def scaled_codes(values: vec[float], n: i64, scale: float, out: vec[float]) -> None:
+    """Values times scale, and a half away from zero for truncation to complete the rounding."""
+    if len(values) < STATES or len(out) < STATES or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(n):
+        v = values[i] * scale
+        t = v * SPLIT
+        v = t - (t - v)
+        h = 0.5
+        if v < 0.0:
+            h = -0.5
+        out[i] = v + h
+
+
+def multiply(r: Recurrence, s: RecurrentScratch) -> bool:
+    """The recurrent product of the hidden state, dequantized, into `gates`; False where binary32 may need care."""
+    n = r.hidden
+    i: i64 = 0
+    rows: i64 = 0
+    largest = largest_magnitude(s.hidden, n)
+    if largest == 0.0:
+        for i in range(len(r.counts)):
+            rows += r.counts[i]
+        clear(s.gates, rows)
+        return True
+    if not (largest >= 1e-20 and largest <= 1e10):
+        return False
+    scale = 127.0 / largest
+    t = scale * SPLIT
+    scale = t - (t - scale)
+    inverse = 1.0 / scale
+    t = inverse * SPLIT
+    inverse = t - (t - inverse)
+    scaled_codes(s.hidden, n, scale, s.gates)
+    gates = s.gates
+    if r.words:
+        words = s.words
+        for i in range(n):
+            code = int(gates[i])
+            words[s.words_start + i] = i16(i64(code))
+    else:
+        octets = s.bytes_
+        for i in range(n):
+            code = int(gates[i])
+            octets[s.bytes_start + i] = u8(i64(code) + 128)
+    for i in range(len(r.counts)):
+        if r.words:
+            dot_words(s.words, s.words_start, r.word_blocks[i], r.starts[i], r.counts[i], r.k, s.acc, rows)
+        else:
+            dot_bytes(s.bytes_, s.bytes_start, r.byte_blocks[i], r.starts[i], r.counts[i], r.k, s.acc, rows)
+        rows += r.counts[i]
+    acc = s.acc
+    excess = r.excess
+    for i in range(rows):
+        gates[i] = float(acc[i] - excess[r.excess_start + i])
+    descale(gates, r.reciprocals, inverse, rows)
+    return True
+
+
+def clear(values: vec[float], n: i64) -> None:
+    """Set n values to 0."""
+    if len(values) < STATES or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(n):
+        values[i] = 0.0
+
+
+def descale(gates: vec[float], reciprocals: vec[float], inverse: float, n: i64) -> None:
+    """Sums to floats: round, times (inverse * reciprocal), every step rounded."""
+    if len(gates) < STATES or len(reciprocals) < STATES or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(n):
+        f = reciprocals[i] * inverse
+        t = f * SPLIT
+        f = t - (t - f)
+        v = gates[i]
+        t = v * SPLIT
+        v = t - (t - v)
+        v = v * f
+        t = v * SPLIT
+        gates[i] = t - (t - v)
+
+
+def add(a: vec[float], a0: i64, b: vec[float], b0: i64, n: i64) -> None:
+    """A += b, where b has `CHUNK` entries."""
+    if len(a) < STATES or len(b) < CHUNK or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    if a0 < 0 or a0 > STATES or a0 + n > STATES or b0 < 0 or b0 > CHUNK or b0 + n > CHUNK:
+        raise ValueError("part out of range")
+    i: i64 = 0
+    for i in range(n):
+        v = a[a0 + i] + b[b0 + i]
+        t = v * SPLIT
+        a[a0 + i] = t - (t - v)
+
+
+def sigmoid(gates: vec[float], n: i64, doubt: vec[float]) -> None:
+    """1 / (1 + exp(-gates)) of the first n, in place."""
+    if len(gates) < STATES or len(doubt) < STATES or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(n):
+        g = gates[i]
+        x = -g
+        a = x
+        if a < 0.0:
+            a = -a
+        if a > EXP_LIMIT:
+            a = EXP_LIMIT
+        # a - min(a, limit) is lost on infinities and NaN; the difference of squares is not.
+        d = g * g - a * a
+        y = a * 0.0009765625
+        e = y * (1.0 + y * (0.5 + y * (0.16666666666666666 + y * (0.041666666666666664 + y * (
+            0.008333333333333333 + y * (0.001388888888888889 + y * (0.0001984126984126984 + y * (
+                2.48015873015873e-05 + y * 2.7557319223985893e-06))))))))  # fmt: skip
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e + 1.0
+        inverse = 1.0 / e
+        if x < 0.0:
+            e = inverse
+        low = e * (1.0 - BAND)
+        t = low * SPLIT
+        low = t - (t - low)
+        high = e * (1.0 + BAND)
+        t = high * SPLIT
+        high = t - (t - high)
+        doubt[i] += d + (high - low)
+        v = 1.0 + high
+        t = v * SPLIT
+        v = t - (t - v)
+        v = 1.0 / v
+        t = v * SPLIT
+        gates[i] = t - (t - v)
+
+
+def tanh(source: vec[float], source_start: i64, out: vec[float], start: i64, n: i64, doubt: vec[float]) -> None:
+    """The hyperbolic tangent of n values, with e = exp(2 x) - 1 as e / (e + 2)."""
+    if len(source) < STATES or len(out) < STATES or len(doubt) < STATES or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    if source_start < 0 or source_start > STATES or source_start + n > STATES:
+        raise ValueError("part out of range")
+    if start < 0 or start > STATES or start + n > STATES:
+        raise ValueError("part out of range")
+    i: i64 = 0
+    for i in range(n):
+        x = source[source_start + i]
+        if x > TANH_LIMIT:
+            x = TANH_LIMIT
+        if x < -TANH_LIMIT:
+            x = -TANH_LIMIT
+        y = x * 0.001953125
+        e = y * (1.0 + y * (0.5 + y * (0.16666666666666666 + y * (0.041666666666666664 + y * (
+            0.008333333333333333 + y * (0.001388888888888889 + y * (0.0001984126984126984 + y * (
+                2.48015873015873e-05 + y * 2.7557319223985893e-06))))))))  # fmt: skip
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e * (e + 2.0)
+        e = e / (e + 2.0)
+        low = e * (1.0 - BAND)
+        t = low * SPLIT
+        low = t - (t - low)
+        high = e * (1.0 + BAND)
+        t = high * SPLIT
+        high = t - (t - high)
+        d = high - low
+        doubt[i] += d * d
+        out[start + i] = high
+
+
+def lstm_cell(gates: vec[float], cell: vec[float], n: i64, doubt: vec[float]) -> None:
+    """C = F * C + I * G, from gates in the order I, F, O, G; the candidate G gives way to the new C."""
+    if len(gates) < STATES or len(cell) < STATES or len(doubt) < STATES or n < 0 or n > STATES // 4:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(n):
+        v = gates[n + i] * cell[i]
+        t = v * SPLIT
+        v = t - (t - v)
+        u = gates[i] * gates[3 * n + i]
+        t = u * SPLIT
+        u = t - (t - u)
+        a = v
+        if a < 0.0:
+            a = -a
+        b = u
+        if b < 0.0:
+            b = -b
+        c = TINY - a
+        if c < 0.0:
+            c = 0.0
+        d = TINY - b
+        if d < 0.0:
+            d = 0.0
+        h = a - HUGE
+        if h < 0.0:
+            h = 0.0
+        doubt[i] += a * c + b * d + h
+        v = v + u
+        t = v * SPLIT
+        cell[i] = t - (t - v)
+
+
+def product(a: vec[float], a0: i64, b: vec[float], b0: i64, out: vec[float], n: i64, doubt: vec[float]) -> None:
+    """Out = a * b."""
+    if len(a) < STATES or len(b) < STATES or len(out) < STATES or len(doubt) < STATES or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    if a0 < 0 or a0 > STATES or a0 + n > STATES or b0 < 0 or b0 > STATES or b0 + n > STATES:
+        raise ValueError("part out of range")
+    i: i64 = 0
+    for i in range(n):
+        v = a[a0 + i] * b[b0 + i]
+        t = v * SPLIT
+        v = t - (t - v)
+        m = v
+        if m < 0.0:
+            m = -m
+        c = TINY - m
+        if c < 0.0:
+            c = 0.0
+        doubt[i] += m * c
+        out[i] = v
+
+
+def store(values: vec[float], out: vec[float], start: i64, n: i64) -> None:
+    """Copy n values into `CHUNK` entries."""
+    if len(values) < STATES or len(out) < CHUNK or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    if start < 0 or start > CHUNK or start + n > CHUNK:
+        raise ValueError("part out of range")
+    i: i64 = 0
+    for i in range(n):
+        out[start + i] = values[i]
+
+
+def gru_new(gates: vec[float], bias: vec[float], inputs: vec[float], start: i64, n: i64, doubt: vec[float]) -> None:
+    """The argument of the new gate: (bWN + r * (bBN + Wh h)) + Wx x, where r is the first gate."""
+    if len(gates) < STATES or len(bias) < STATES or len(inputs) < CHUNK or len(doubt) < STATES:
+        raise ValueError("buffer too small")
+    if n < 0 or n > STATES // 3 or start < 0 or start > CHUNK or start + n > CHUNK:
+        raise ValueError("part out of range")
+    i: i64 = 0
+    for i in range(n):
+        v = bias[n + i] + gates[2 * n + i]
+        t = v * SPLIT
+        v = t - (t - v)
+        v = gates[i] * v
+        t = v * SPLIT
+        v = t - (t - v)
+        m = v
+        if m < 0.0:
+            m = -m
+        c = TINY - m
+        if c < 0.0:
+            c = 0.0
+        doubt[i] += m * c
+        v = bias[i] + v
+        t = v * SPLIT
+        v = t - (t - v)
+        v = v + inputs[start + i]
+        t = v * SPLIT
+        gates[2 * n + i] = t - (t - v)
+
+
+def gru_mix(gates: vec[float], hidden: vec[float], n: i64, doubt: vec[float]) -> None:
+    """H = (1 - u) * n + u * h."""
+    if len(gates) < STATES or len(hidden) < STATES or len(doubt) < STATES or n < 0 or n > STATES // 3:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(n):
+        update = gates[n + i]
+        v = 1.0 - update
+        t = v * SPLIT
+        v = t - (t - v)
+        v = v * gates[2 * n + i]
+        t = v * SPLIT
+        v = t - (t - v)
+        u = update * hidden[i]
+        t = u * SPLIT
+        u = t - (t - u)
+        a = v
+        if a < 0.0:
+            a = -a
+        b = u
+        if b < 0.0:
+            b = -b
+        c = TINY - a
+        if c < 0.0:
+            c = 0.0
+        d = TINY - b
+        if d < 0.0:
+            d = 0.0
+        doubt[i] += a * c + b * d
+        v = v + u
+        t = v * SPLIT
+        hidden[i] = t - (t - v)
+
+
+def gate_step(kind: i64, r: Recurrence, s: RecurrentScratch, index: i64, rows: i64) -> None:
+    """Step `index` of the chunk, from the recurrent product in `gates` to the new state and the output."""
+    n = r.hidden
+    at = index * rows
+    if kind == LSTM:
+        add(s.gates, 0, s.inputs, at, 4 * n)
+        sigmoid(s.gates, 3 * n, s.doubt)
+        tanh(s.gates, 3 * n, s.gates, 3 * n, n, s.doubt)
+        lstm_cell(s.gates, s.cell, n, s.doubt)
+        tanh(s.cell, 0, s.hidden, 0, n, s.doubt)
+        product(s.gates, 2 * n, s.hidden, 0, s.hidden, n, s.doubt)
+    elif kind == GRU:
+        add(s.gates, 0, s.inputs, at, 2 * n)
+        sigmoid(s.gates, 2 * n, s.doubt)
+        gru_new(s.gates, r.bias, s.inputs, at + 2 * n, n, s.doubt)
+        tanh(s.gates, 2 * n, s.gates, 2 * n, n, s.doubt)
+        gru_mix(s.gates, s.hidden, n, s.doubt)
+    else:
+        add(s.gates, 0, s.inputs, at, n)
+        tanh(s.gates, 0, s.hidden, 0, n, s.doubt)
+    store(s.hidden, s.outputs, index * n, n)
+
+
+def int8_steps(kind: i64, r: Recurrence, s: RecurrentScratch, count: i64, rows: i64) -> bool:
+    """`count` steps; False where the caller has to compute them in another way."""
+    index: i64 = 0
+    for index in range(count):
+        if not multiply(r, s):
+            return False
+        gate_step(kind, r, s, index, rows)
+    return True
