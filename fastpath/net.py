@@ -152,23 +152,24 @@ class Net:
     def plan(self, **shapes: Shape) -> list[PlanRow]:
         """What runs each layer and why, for inputs of these shapes (name=shape), or of those in the Input layers.
 
-        Empty where compiled kernels have nothing to do. UsageError for inputs whose shapes are not known.
+        Makes the plan if it is not there yet. Empty where compiled kernels have nothing to do. UsageError for inputs
+        whose shapes are not known.
         """
-        graph = self._loaded()
-        hints = graph.blob_shapes()
         fed = {}
-        for name in graph.input_names():
-            shape = shapes.get(name) or hints.get(name)
-            if shape is None:
-                raise UsageError(f"a plan needs the shape of input {name}")
-            fed[name] = np.zeros(shape, np.float32)
-        plan = self._plan(fed)
+        for layer in self._loaded():
+            if layer.type == "Input":
+                extents = tuple(layer.get.integer(name) for name in ("c", "d", "h", "w"))
+                shape = shapes.get(layer.tops[0]) or tuple(extent for extent in extents if extent > 0)
+                if not shape:
+                    raise UsageError(f"a plan needs the shape of input {layer.tops[0]}")
+                fed[layer.tops[0]] = np.zeros(shape, np.float32)
+        plan = self._plan(fed, at_once=True)
         return [] if plan is None else plan.rows
 
-    def _plan(self, fed: dict[str, Array]) -> Plan | None:
+    def _plan(self, fed: dict[str, Array], *, at_once: bool = False) -> Plan | None:
         if not self.opt.use_compiled_kernels:
             return None
-        return self._plans.find(self._loaded(), self._operators, fed)
+        return self._plans.find(self._loaded(), self._operators, fed, at_once=at_once)
 
     def _needed(self, fed: dict[str, Array], computed: dict[str, Array], wanted: str) -> list[int]:
         """The indexes of the layers that must run before `wanted` is there, each after those that it reads from."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,9 @@ from spec.graph import Graph, Layer, Shape
 NARROW_PATCH = 384
 """Patches up to this length run on 256-bit vectors."""
 
+
+MOST_PLANS = 8
+"""Plans that a network keeps; the one that was not used for longest goes first."""
 
 NO_PADS: Pads = (0, 0, 0, 0)
 
@@ -594,22 +598,36 @@ def entry_name(index: int) -> str:
 
 
 class Plans(threading.local):
-    """The plans of one network in one thread, by the names, shapes and types of the blobs that are fed."""
+    """The plans of one network in one thread, by the names, shapes and types of the blobs that are fed.
+
+    Making a plan takes longer than one inference by numpy, so it waits until the same shapes come a second time.
+    """
 
     def __init__(self) -> None:
-        self._plans: dict[tuple[object, ...], Plan | None] = {}
+        self._plans: OrderedDict[tuple[object, ...], Plan | None] = OrderedDict()
+        self._latest: tuple[object, ...] | None = None
 
-    def find(self, graph: Graph, operators: list[Operator], fed: Blobs) -> Plan | None:
-        """The plan for these inputs; None where there are no kernels, no work for them, or a fault in the network."""
+    def find(self, graph: Graph, operators: list[Operator], fed: Blobs, *, at_once: bool = False) -> Plan | None:
+        """The plan for these inputs; None where there are no kernels, no work for them, or a fault in the network.
+
+        Also None when these shapes come for the first time, unless it is wanted `at_once`.
+        """
         if not kernels.COMPILED:
             return None
         key = tuple((name, blob.shape, blob.dtype) for name, blob in sorted(fed.items()))
-        if key not in self._plans:
-            try:
-                self._plans[key] = make_plan(graph, operators, fed)
-            except AssayError:
-                # The fault is raised where the network runs, layer by layer.
-                self._plans[key] = None
+        if key in self._plans:
+            self._plans.move_to_end(key)
+            return self._plans[key]
+        if key != self._latest and not at_once:
+            self._latest = key
+            return None
+        try:
+            self._plans[key] = make_plan(graph, operators, fed)
+        except AssayError:
+            # The fault is raised where the network runs, layer by layer.
+            self._plans[key] = None
+        if len(self._plans) > MOST_PLANS:
+            self._plans.popitem(last=False)
         return self._plans[key]
 
 

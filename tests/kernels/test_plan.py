@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from fastpath.layers.common import Array
 from fastpath.net import Net
-from fastpath.planner import Plan, make_plan
+from fastpath.planner import Plan, Plans, make_plan
+from spec.errors import UsageError
 from spec.graph import Graph, Layer, Weight, float_weight, int8_weight
 from tests.kernels.levels import require_compiled
 from tests.models import model_folder
@@ -294,6 +295,8 @@ def test_trained_networks(name: str) -> None:
     planned, plain = loaded(folder), loaded(folder)
     plain.opt.use_compiled_kernels = False
     inputs = {path.stem.removeprefix("input-0-"): np.load(path) for path in folder.glob("input-0-*.npy")}
+    rows = planned.plan(**{blob_name: blob.shape for blob_name, blob in inputs.items()})
+    assert any(row.kernel not in ("numpy", "nothing to do") for row in rows)
     for output in plain.output_names():
         blobs = []
         for net in (planned, plain):
@@ -302,6 +305,30 @@ def test_trained_networks(name: str) -> None:
                 extractor.input(blob_name, blob)
             blobs.append(extractor.extract(output)[1])
         assert same_bits(*blobs)
+
+
+def test_a_plan_waits_for_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastpath.kernels.COMPILED", True)
+    graph = Graph([input_layer(), convolution("conv", "in", "out", square(3, 5, 8))])
+    net = Net.from_graph(graph)
+    plans, small, large = Plans(), {"in": image((3, 5, 5))}, {"in": image((3, 6, 6))}
+    assert plans.find(graph, net._operators, small) is None
+    plan = plans.find(graph, net._operators, small)
+    assert plan is not None
+    assert plans.find(graph, net._operators, large) is None
+    assert plans.find(graph, net._operators, small) is plan
+    assert plans.find(graph, net._operators, large, at_once=True) is not None
+
+
+def test_the_plan_of_a_net_can_be_read() -> None:
+    require_compiled()
+    graph = Graph([input_layer(), convolution("conv", "in", "out", square(3, 5, 8))])
+    net = Net.from_graph(graph)
+    assert [row.layer for row in net.plan(**{"in": (3, 5, 5)})] == ["in", "conv"]
+    with pytest.raises(UsageError, match="shape of input in"):
+        net.plan()
+    net.opt.use_compiled_kernels = False
+    assert net.plan(**{"in": (3, 5, 5)}) == []
 
 
 def loaded(folder: Path) -> Net:
