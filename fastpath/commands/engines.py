@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 import fastpath
+import fastpath.net
 import spec.net
 from spec.errors import AssayError, UsageError
 
@@ -54,6 +55,8 @@ class OwnEngine:
     def run(self, feeds: Mapping[str, np.ndarray], wanted: Sequence[str]) -> dict[str, np.ndarray]:
         """Feed blobs by name and extract others."""
         with self._net.create_extractor() as extractor:
+            if isinstance(extractor, fastpath.net.Extractor):
+                extractor.set_light_mode(len(wanted) == 1)  # what one blob needed serves the next
             for name, data in feeds.items():
                 extractor.input(name, data)
             return {name: np.array(extractor.extract(name)[1]) for name in wanted}

@@ -32,7 +32,7 @@ from spec.graph import Graph
 HELD_OUT_EVERY = 4
 """Without --judge, every so many samples one is kept from calibration to judge by."""
 
-PRINTED_WIDTH = 120
+PRINTED_WIDTH = 140
 """Columns where there is no terminal."""
 
 NOT_REACHED = 1

@@ -1,0 +1,1 @@
+"""The page that `ncnn-assay compare --html` writes."""
