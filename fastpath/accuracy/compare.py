@@ -6,7 +6,8 @@ For each int8 layer three errors of its output are told apart:
 - own: the int8 layer on the float network's input, so only its own rounding and clipping;
 - inherited: the float layer on the int8 network's input, so only what came from the layers before.
 
-The own error is split once more: the float layer on the quantized input, and with the quantized weights.
+The own error is split once more: the float layer on the quantized input, the float layer with the quantized weights,
+and the float output rounded to the codes that the next layer asked for, where the int8 layer hands over codes.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class InputFigures:
-    """The input of an int8 layer with a stored scale."""
+    """A blob that an int8 layer reads or makes as codes of a stored scale."""
 
     scale: float
     count: int = 0
@@ -99,7 +100,8 @@ class WeightFigures:
 
     scales: NDArray[np.float32]
     largest_code: int
-    saturated_share: float
+    clipped_share: float
+    """Share of the weights beyond the last code."""
     six_bits: bool
     """Whether a 3x3 convolution of stride 1 keeps to six bits."""
 
@@ -117,7 +119,11 @@ class LayerTrace:
     """The own error from quantizing the input alone."""
     of_weights: Difference = NO_DIFFERENCE
     """The own error from quantizing the weights alone."""
+    of_output: Difference = NO_DIFFERENCE
+    """The own error from handing over codes alone."""
     input: InputFigures | None = None
+    output: InputFigures | None = None
+    """The output, where it is handed over as codes."""
     weights: WeightFigures | None = None
     alone: ByOutput = field(default_factory=dict)
     """How the outputs differ if this is the only int8 layer."""
@@ -149,10 +155,13 @@ class LayerTrace:
             found["saturated_share"] = self.input.saturated_share
             found["own_snr_db_of_input"] = self.of_input.snr
             found["own_snr_db_of_weights"] = self.of_weights.snr
+        if self.output is not None:
+            found["top_scale"] = self.output.scale
+            found["own_snr_db_of_output"] = self.of_output.snr
         if self.weights is not None:
             found["weight_scale_range"] = [float(self.weights.scales.min()), float(self.weights.scales.max())]
             found["largest_weight_code"] = self.weights.largest_code
-            found["saturated_share_of_weights"] = self.weights.saturated_share
+            found["clipped_share_of_weights"] = self.weights.clipped_share
         return found
 
 
@@ -223,7 +232,8 @@ class _Tracer:
         self.traces: dict[str, LayerTrace] = {}
         for layer in int8_graph:
             if layer.type not in ("Input", "Split") and common.issuperset(layer.tops):
-                self.traces[layer.name] = _empty_trace(layer)
+                scale = self.scales.get(layer.tops[0])
+                self.traces[layer.name] = _empty_trace(layer, self.makers[layer.tops[0]], scale)
         known = {top for trace in self.traces.values() for top in trace.layer.tops}
         self.blobs = [name for name in int8_graph.blob_names() if name in common and name not in self.inputs]
         self.outputs = {name: NO_DIFFERENCE for name in int8_engine.output_names() if name in known}
@@ -257,6 +267,10 @@ class _Tracer:
             trace.input.add(bottom)
             (by_input,) = _float_layer(maker, [quantized_input(bottom, trace.input.scale)])
             trace.of_input += _difference(layer.tops[0], exact[layer.tops[0]], by_input)
+        if trace.output is not None:
+            top = exact[layer.tops[0]]
+            trace.output.add(top)
+            trace.of_output += _difference(layer.tops[0], top, quantized_input(top, trace.output.scale))
         by_weights = self.by_weights[layer.name]
         if by_weights is not None:
             (top,) = _float_layer(by_weights, [exact[layer.bottoms[0]]])
@@ -273,15 +287,21 @@ class _Tracer:
             trace.alone[name] = trace.alone.get(name, NO_DIFFERENCE) + difference(exact[name], changed[name])
 
 
-def _empty_trace(layer: Layer) -> LayerTrace:
+def _empty_trace(layer: Layer, maker: Layer, top_scale: float | None) -> LayerTrace:
     trace = LayerTrace(layer, is_int8(layer))
     if trace.int8 and layer.type in CONVOLUTION_TYPES:
+        if maker.type != layer.type or is_int8(maker):
+            raise GraphError(layer.name, f"is int8, but {maker.name}, which stands for it, is no float {layer.type}")
+        if top_scale is not None:
+            trace.output = InputFigures(top_scale)
         trace.input = InputFigures(layer.weight("bottom_blob_int8_scales").floats()[0])
         codes = np.abs(np.frombuffer(layer.weight("weight_data").int8(), np.int8).astype(np.int16))
         largest = int(codes.max(initial=0))
         scales = np.array(layer.weight("weight_data_int8_scales").floats(), np.float32)
-        six_bits = is_six_bit(layer) and largest <= SIX_BIT_MAX
-        trace.weights = WeightFigures(scales, largest, float((codes == 127).mean()), six_bits)
+        values = np.abs(np.frombuffer(maker.weight("weight_data").floats(), np.float32)).reshape(len(scales), -1)
+        with np.errstate(invalid="ignore", over="ignore"):
+            clipped = float((values * scales[:, np.newaxis] > 127.5).mean())
+        trace.weights = WeightFigures(scales, largest, clipped, is_six_bit(layer) and largest <= SIX_BIT_MAX)
     return trace
 
 
@@ -321,36 +341,40 @@ def cause(trace: LayerTrace) -> str:
     name = trace.layer.name
     if trace.input is None or trace.weights is None:
         return f"{name} ({trace.layer.type}) quantizes its input while it runs and keeps {trace.own.snr:.1f} dB"
+    if trace.output is not None and trace.of_output.noise > max(trace.of_input.noise, trace.of_weights.noise):
+        return _cause_in_codes(
+            f"output of {name}, which becomes codes for the next layer,", trace.output, trace.of_output
+        )
     if trace.of_input.noise >= trace.of_weights.noise:
-        return _cause_in_input(name, trace.input, trace.of_input.snr)
+        return _cause_in_codes(f"input of {name}", trace.input, trace.of_input)
     return _cause_in_weights(name, trace.weights, trace.of_weights.snr)
 
 
-def _cause_in_input(name: str, seen: InputFigures, snr: float) -> str:
-    kept = f"the layer keeps {snr:.1f} dB"
+def _cause_in_codes(blob: str, seen: InputFigures, left: Difference) -> str:
+    kept = f"this leaves {left.snr:.1f} dB"
     if seen.clipping > seen.rounding:
         share = f"{seen.clipped_share:.0%}" if seen.clipped_share >= 0.01 else f"{seen.clipped_share:.2%}"
         return (
-            f"the input of {name} is clipped at {seen.threshold:.2g} of its range {seen.absmax:.3g}: "
+            f"the {blob} is clipped at {seen.threshold:.2g} of its range {seen.absmax:.3g}: "
             f"{share} of values saturate; {kept}"
         )
     used = min(seen.absmax * seen.scale, 127.0)
     if used < 64:
         return (
-            f"the input of {name} uses codes up to {used:.0f} of 127 only: "
+            f"the {blob} uses codes up to {used:.0f} of 127 only: "
             f"the threshold {seen.threshold:.3g} is beyond its range {seen.absmax:.3g}; {kept}"
         )
     typical = (seen.signal / max(seen.count, 1)) ** 0.5
     return (
-        f"the input of {name} is rounded to steps of {1 / seen.scale:.2g}, while its values are about {typical:.2g} "
+        f"the {blob} is rounded to steps of {1 / seen.scale:.2g}, while its values are about {typical:.2g} "
         f"(its range is {seen.absmax:.3g}); {kept}"
     )
 
 
 def _cause_in_weights(name: str, weights: WeightFigures, snr: float) -> str:
-    kept = f"the layer keeps {snr:.1f} dB"
+    kept = f"this leaves {snr:.1f} dB"
     if weights.six_bits:
         return f"the weights of {name} use codes up to {weights.largest_code} only, as 3x3 convolutions do; {kept}"
-    if weights.saturated_share > 0.02:
-        return f"the weights of {name} are clipped: {weights.saturated_share:.0%} of their codes are at 127; {kept}"
+    if weights.clipped_share > 0.001:
+        return f"the weights of {name} are clipped: {weights.clipped_share:.2%} of them saturate; {kept}"
     return f"the weights of {name} are rounded to codes up to {weights.largest_code}; {kept}"

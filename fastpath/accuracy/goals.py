@@ -12,6 +12,7 @@ import numpy as np
 from fastpath.accuracy.metrics import NO_DIFFERENCE, Difference, Labels, difference, top_classes
 from fastpath.accuracy.network import Blobs, Engine
 from fastpath.accuracy.sensitivity import worst_snr
+from fastpath.layers.common import Array
 from spec.errors import GraphError, UsageError
 
 Kind = Literal["dB", "top1", "labels"]
@@ -24,8 +25,8 @@ class Score:
     """How an int8 network did on the samples that judge."""
 
     by_output: dict[str, Difference]
-    disagreement: float
-    """Share of samples whose top-1 class differs from the float network's."""
+    disagreement: float | None
+    """Share of samples whose top-1 class differs from the float network's; None without scores of classes."""
     accuracy: float | None
     """Share of samples with the right class, where labels are known."""
 
@@ -36,7 +37,9 @@ class Score:
 
     def text(self) -> str:
         """The score in words."""
-        words = [f"{self.snr:.2f} dB", f"{self.disagreement:.2%} of the top-1 classes differ"]
+        words = [f"{self.snr:.2f} dB"]
+        if self.disagreement is not None:
+            words.append(f"{self.disagreement:.2%} of the top-1 classes differ")
         if self.accuracy is not None:
             words.append(f"{self.accuracy:.2%} right")
         return ", ".join(words)
@@ -54,14 +57,15 @@ class Goal:
         if self.kind == "dB":
             return score.snr >= self.value
         if self.kind == "top1":
-            return 100 * score.disagreement <= self.value + 1e-9
+            return score.disagreement is not None and 100 * score.disagreement <= self.value + 1e-9
         return score.accuracy is not None and 100 * score.accuracy >= self.value - 1e-9
 
     def rank(self, score: Score) -> tuple[bool, float, float]:
         """Larger is better: a goal reached, then what the goal asks for; beyond that, the signal-to-noise ratio."""
         if self.reached(score) or self.kind == "dB":
-            return self.reached(score), score.snr, -score.disagreement
-        return False, -score.disagreement if self.kind == "top1" else score.accuracy or 0.0, score.snr
+            return self.reached(score), score.snr, 0.0
+        wanted = -(score.disagreement or 0.0) if self.kind == "top1" else score.accuracy or 0.0
+        return False, wanted, score.snr
 
     def text(self) -> str:
         """The goal in words."""
@@ -99,17 +103,24 @@ class Judge:
         self.samples = samples
         self.labels = labels
         self.references = [network.run(sample, self.outputs) for sample in samples]
+        self.classifies = all(_is_row(reference[self.outputs[0]]) for reference in self.references)
 
     def score(self, network: Engine) -> Score:
         """How the outputs of `network` differ. Classes are those of the first output."""
         by_output = dict.fromkeys(self.outputs, NO_DIFFERENCE)
-        classes = []
+        classes: list[int] = []
         for sample, reference in zip(self.samples, self.references, strict=True):
             found = network.run(sample, self.outputs)
             classes.append(top_classes(found[self.outputs[0]], 1)[0])
             for name in self.outputs:
                 by_output[name] += difference(reference[name], found[name])
         expected = [top_classes(reference[self.outputs[0]], 1)[0] for reference in self.references]
-        disagreement = float(np.mean(np.array(classes) != np.array(expected)))
+        differing = float(np.mean(np.array(classes) != np.array(expected)))
+        disagreement = differing if self.classifies else None
         accuracy = None if self.labels is None else float(np.mean(np.array(classes) == self.labels))
         return Score(by_output, disagreement, accuracy)
+
+
+def _is_row(scores: Array) -> bool:
+    """Whether an output is a vector of scores, one per class."""
+    return bool(scores.size == max(scores.shape) > 1)

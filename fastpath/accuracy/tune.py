@@ -227,8 +227,8 @@ class _Tuning:
 
         def candidate(count: int) -> Candidate:
             if count not in tried:
-                name = f"{base.name}, {count} layers float"
-                tried[count] = self.measure(name, rows, sets[count - 1])
+                floats = sets[count - 1]
+                tried[count] = self.measure(f"{base.name}, {_layers(len(floats))} float", rows, floats)
             return tried[count]
 
         low, high = 0, len(sets)
@@ -243,6 +243,30 @@ class _Tuning:
             low, high = (low, middle) if self.goal.reached(candidate(middle).score) else (middle, high)
         return candidate(high)
 
+    def pruned(self, chosen: Candidate, base: str) -> Candidate:
+        """The candidate without the exceptions that the goal, or the best score, can do without.
+
+        Each exception is tried back in int8, those first that buy least for their multiplications.
+        """
+        if not chosen.floats:
+            return chosen
+        rows = self.rows[base]
+        order = sorted(self.worth(chosen, rows), key=lambda each: each.gain / max(each.cost, 1e-5))
+        for position, each in enumerate(order):
+            self.progress("drop exceptions", position, len(order))
+            closed = later_of_type(self.graph, self.graph.layer(each.layer))
+            if closed[1:] and any(name in chosen.floats for name in closed[1:]):
+                continue
+            floats = tuple(name for name in chosen.floats if name != each.layer)
+            score = self.judge.score(FastEngine(quantized(self.graph, table_text(rows, floats))))
+            if self.goal.reached(score) or (not self.goal.reached(chosen.score) and self._as_good(score, chosen.score)):
+                share = 1 - sum(self.costs.get(layer, 0) for layer in floats) / self.total
+                chosen = Candidate(f"{base}, {_layers(len(floats))} float", "", floats, score, share)
+        return self.measure(chosen.name, rows, chosen.floats) if not chosen.table else chosen
+
+    def _as_good(self, score: Score, other: Score) -> bool:
+        return self.goal.rank(score) >= self.goal.rank(other)
+
     def worth(self, chosen: Candidate, rows: list[Row]) -> list[LayerException]:
         """What each exception buys: the dB lost if it alone went back to int8."""
         found = []
@@ -255,6 +279,10 @@ class _Tuning:
             gain = chosen.score.snr - score.snr
             found.append(LayerException(name, layer.type, gain, self.costs[name] / self.total))
         return sorted(found, key=lambda exception: -exception.gain)
+
+
+def _layers(count: int) -> str:
+    return f"{count} layer{'s' if count != 1 else ''}"
 
 
 def tune(
@@ -277,7 +305,7 @@ def tune(
         tuning.prepare()
         base = chosen = tuning.all_int8()
         if not goal.reached(base.score):
-            chosen = tuning.with_exceptions(base)
+            chosen = tuning.pruned(tuning.with_exceptions(base), base.name)
         exceptions = tuning.worth(chosen, tuning.rows[base.name])
     reached = goal.reached(chosen.score)
     return Outcome(chosen, goal, reached, tuning.candidates, exceptions, tuning.choices.get(base.name))

@@ -87,6 +87,8 @@ def command(
     for line in check_data(graph, calibrating):
         report(f"advice: {line}")
     judge = Judge(FastEngine(graph), [sample.feeds() for sample in judging], read_labels(labels))
+    if wanted.kind != "dB" and not judge.classifies:
+        raise UsageError(f"output {judge.outputs[0]} is no row of scores: give the goal in dB")
     warn_of_coarse_goal(wanted, len(judging))
     limits = Limits(least_int8 / 100, six_bits, never)
     with shown_progress() as progress:
@@ -171,7 +173,7 @@ def show(outcome: Outcome, graph: Graph, count: int) -> None:
         table.add_row(
             candidate.name,
             f"{score.snr:.2f} dB",
-            f"{score.disagreement:.2%}",
+            "-" if score.disagreement is None else f"{score.disagreement:.2%}",
             "-" if score.accuracy is None else f"{score.accuracy:.2%}",
             f"{candidate.int8_share:.1%}",
             str(len(candidate.floats)),

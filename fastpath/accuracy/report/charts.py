@@ -100,13 +100,14 @@ def graph_chart(graph: Graph, traces: Sequence[LayerTrace], worst: LayerTrace | 
     lanes = max((node.lane for node in nodes), default=0) + 1
     names = lanes * LANE + 26
     types = names + 8 + 7.3 * min(max((len(node.layer.name) for node in nodes), default=1), 34)
-    bars = types + 160
-    columns = {"own": bars + 300, "inherited": bars + 370, "alone": bars + 440, "saturated": bars + 520}
+    bars = types + 215
+    columns = {"own": bars + 280, "inherited": bars + 350, "alone": bars + 410, "saturated": bars + 490}
     width, top = columns["saturated"] + 10, 34
     parts = [
         _text(names, 18, "layer", class_="head"),
         _text(types, 18, "type", class_="head"),
-        _text(bars, 18, "SNR of the output in dB (bar), own share (tick)", class_="head"),
+        _text(bars - 10, 18, "SNR", class_="head", text_anchor="end"),
+        _text(bars, 18, "total as bar, own as tick", class_="head"),
         *(_text(x, 18, heading, class_="head", text_anchor="end") for heading, x in columns.items()),
     ]
 
@@ -160,7 +161,7 @@ def _row(
     scale = 220 / (SHOWN_RANGE[1] - SHOWN_RANGE[0])
     length = max(_shown(trace.total.snr) - SHOWN_RANGE[0], 0) * scale
     parts.append(f'<rect x="{bars}" y="{y - 7:.1f}" width="{max(length, 1):.1f}" height="14" fill="{fill}"/>')
-    parts.append(_text(bars + length + 6, base, snr_text(trace.total.snr), class_="figure"))
+    parts.append(_text(bars - 10, base, snr_text(trace.total.snr), class_="figure", text_anchor="end"))
     if trace.int8:
         tick = bars + (_shown(trace.own.snr) - SHOWN_RANGE[0]) * scale
         parts.append(_line((tick, y - 9), (tick, y + 9), "own"))
@@ -204,7 +205,7 @@ def depth_chart(traces: Sequence[LayerTrace]) -> str:
     for level in range(0, int(high) + 1, 10):
         y = at(0, level)[1]
         parts += [_line((left, y), (width - 20, y), "grid"), _text(left - 6, y + 4, f"{level}", text_anchor="end")]
-    parts.append(_text(left - 40, 10, "dB", class_="head"))
+    parts.append(_text(left - 6, at(0, high)[1] + 4, "exact", text_anchor="end", class_="type"))
     parts.append(_text(left, height - 8, "first layer", class_="type"))
     parts.append(_text(width - 20, height - 8, "last layer", class_="type", text_anchor="end"))
     total = [at(i, trace.total.snr) for i, trace in enumerate(traces)]
