@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import fastpath
 from fastpath.optimize.arithmetic import NUMPY_ARITHMETIC
 from spec.errors import UnsupportedError
 from spec.formats.param import format_param
@@ -200,20 +203,30 @@ def outcome(graph: Graph, arithmetic: Arithmetic, upstream: bool) -> tuple[str, 
     return format_param(result), format_weights(result, fp16=False)
 
 
+def run_fastpath(graph: Graph, inputs: Mapping[str, np.ndarray], blobs: Sequence[str]) -> dict[str, np.ndarray]:
+    with fastpath.Net.from_graph(graph) as network, network.create_extractor() as extractor:
+        for name, values in inputs.items():
+            extractor.input(name, values)
+        return {name: np.array(extractor.extract(name)[1]) for name in blobs}
+
+
+def run_runtime(graph: Graph, inputs: Mapping[str, np.ndarray], blobs: Sequence[str]) -> dict[str, np.ndarray]:
+    with tempfile.TemporaryDirectory() as name:
+        files = Path(name) / "net.param", Path(name) / "net.bin"
+        write_model(graph, *files, fp16=False)
+        return run_wheel(*files, inputs, blobs)
+
+
+@pytest.mark.parametrize("run", [run_fastpath, run_runtime])
 @SETTINGS
 @given(networks())
-def test_results_stay(graph: Graph) -> None:
+def test_results_stay(run: Callable[..., dict[str, np.ndarray]], graph: Graph) -> None:
     after = copy.deepcopy(graph)
     optimize(after, arithmetic=NUMPY_ARITHMETIC, report=silent)
     assert len(after.layers) <= len(graph.layers)
     inputs, wanted = random_inputs(graph), graph.output_names()
     assert after.output_names() == wanted
-    with tempfile.TemporaryDirectory() as name:
-        results = []
-        for model, blobs in ((graph, graph.blob_names()), (after, wanted)):
-            files = Path(name) / "net.param", Path(name) / "net.bin"
-            write_model(model, *files, fp16=False)
-            results.append(run_wheel(*files, inputs, blobs))
+    results = run(graph, inputs, graph.blob_names()), run(after, inputs, wanted)
     largest = max(float(np.abs(values).max()) for values in results[0].values())
     for blob in wanted:
         np.testing.assert_allclose(results[1][blob], results[0][blob], rtol=0, atol=TOLERANCE * largest)
