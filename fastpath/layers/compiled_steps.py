@@ -52,8 +52,8 @@ class _Workshop(threading.local):
     def __init__(self) -> None:
         self.octets, self.words = byte_buffer(PATCH + VECTOR), word_buffer(PATCH + VECTOR)
         self.sums = int_buffer(STATES)
-        self.gates, self.hidden, self.cell, self.doubt = (double_buffer(STATES) for _ in range(4))
-        self.inputs, self.outputs = double_buffer(CHUNK), double_buffer(CHUNK)
+        self.gates, self.hidden, self.cell, self.work, self.doubt = (double_buffer(2 * STATES) for _ in range(5))
+        self.inputs, self.outputs = double_buffer(CHUNK + STATES), double_buffer(CHUNK + STATES)
         self.records: dict[str, RecurrentScratch] = {}
 
     def record(self, level: Kernels) -> RecurrentScratch:
@@ -68,6 +68,7 @@ class _Workshop(threading.local):
                 self.gates.data,
                 self.hidden.data,
                 self.cell.data,
+                self.work.data,
                 self.doubt.data,
                 self.inputs.data,
                 self.outputs.data,
@@ -197,7 +198,7 @@ class CompiledSteps:
 
 
 def _doubles(values: Floats) -> vec[float]:
-    buffer = double_buffer(STATES)
+    buffer = double_buffer(2 * STATES)
     buffer.items[: values.size] = values
     return buffer.data
 

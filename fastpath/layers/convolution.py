@@ -23,6 +23,7 @@ from fastpath.layers.common import (
     require_rank,
     weights,
 )
+from fastpath.layers.depthwise_planes import DepthwisePlanes, depthwise_planes
 from fastpath.layers.epilogue import (
     Epilogue,
     descales,
@@ -42,7 +43,13 @@ INT8_OUTPUT_TERM = 100
 """An int8_scale_term above this means int8 output."""
 
 TILE_ELEMENTS = 160 * 1024
-"""float32 numbers of one tile, its columns and its sums together: what should stay in the second-level cache."""
+"""float32 numbers of one tile of a layer that does little with each: what should stay in the second-level cache."""
+
+COLUMN_ELEMENTS = 512 * 1024
+"""float32 numbers of one tile of columns: BLAS packs them again, and packs the weights again for every tile."""
+
+NARROW = 48
+"""Rows shorter than this are copied one by one, rather than with the columns between them that no output needs."""
 
 SMALLEST_TILE = 128
 """Pixels that one matrix product covers at least; below this BLAS spends its time on packing weights."""
@@ -84,6 +91,10 @@ class GroupedConvolution:
         self.fill = padding_value(layer, int8=bottom_scale is not None)
         self.planes = _Planes()
         self.scratch = Scratch()
+        self.compiled: DepthwisePlanes | None = None
+        if self.depthwise and bottom_scale is None:
+            bias, activation = epilogue.bias, epilogue.activation
+            self.compiled = depthwise_planes(window, self.tap_weights, bias, activation, self.fill)
 
     @property
     def parts(self) -> list[tuple[slice, Floats]]:
@@ -102,13 +113,19 @@ class GroupedConvolution:
                 f"has weights for {self.groups * self.group_channels} channels, but its bottom blob has {channels}",
             )
         patches = self.patches(channels, h, w)
-        patches.load(self.codes(blob))
         dtype = np.float32 if self.epilogue.top_scale is None else np.int8
         top = np.empty((self.num_output, patches.out_h, patches.out_w), dtype)
+        codes = self.codes(blob)
+        if self.compiled is not None and self.compiled.takes((channels, h, w), patches.pads, patches.out_w):
+            self.compiled(codes, patches.pads, top)
+            return top
+        patches.load(codes)
         if self.depthwise and self.bottom_scale is not None and self.taps * patches.size <= TILE_ELEMENTS:
             self.run_channels(patches, top)
         elif self.depthwise:
             self.run_depthwise(patches, top)
+        elif top.dtype == np.float32 and (patches.pitch == patches.out_w or patches.out_w < NARROW):
+            self.run_rows(patches, top)
         else:
             self.run_tiles(patches, top)
         return top
@@ -136,12 +153,38 @@ class GroupedConvolution:
             self.planes.key = (h, w)
         return self.planes.patches
 
+    def rows_at_once(self, patches: Patches, width: int) -> int:
+        """The output rows of one tile, whose rows are `width` long: equal tiles that fit the cache."""
+        depth = self.group_channels * self.groups
+        if self.taps == 1:
+            pixels = TILE_ELEMENTS // (depth + self.num_output)
+        else:
+            pixels = min(COLUMN_ELEMENTS // (depth * self.taps), TILE_ELEMENTS // self.num_output)
+        tiles = max(round(patches.out_h * width / max(pixels, SMALLEST_TILE)), 1)
+        rows: int = -(-patches.out_h // tiles)
+        return rows
+
+    def run_rows(self, patches: Patches, top: Array) -> None:
+        """Fill a float32 top blob in place: a few rows at a time, one matrix product each."""
+        step, width = self.rows_at_once(patches, patches.out_w), patches.out_w
+        flat = top.reshape(self.groups, -1, patches.out_h * width)
+        for y in range(0, patches.out_h, step):
+            rows = min(step, patches.out_h - y)
+            part = flat[:, :, y * width : (y + rows) * width]
+            if self.taps == 1:
+                seen = patches.tap_rows(0, y, rows).reshape(self.groups, self.group_channels, rows * width)
+                self.matrix.multiply(seen, part)
+            else:
+                columns = self.scratch.array("columns", (self.groups, self.taps, self.group_channels, rows, width))
+                for tap in range(self.taps):
+                    seen = patches.tap_rows(tap, y, rows)
+                    np.copyto(columns[:, tap], seen.reshape(self.groups, self.group_channels, rows, width))
+                self.matrix.multiply(columns.reshape(self.groups, -1, rows * width), part)
+            self.epilogue(part.reshape(self.num_output, -1) if self.groups > 1 else part[0])
+
     def run_tiles(self, patches: Patches, top: Array) -> None:
-        """Fill the top blob: as many rows at a time as fit the cache, one matrix product each."""
-        depth = self.taps * self.group_channels * self.groups
-        pixels = max(TILE_ELEMENTS // (depth + self.num_output), SMALLEST_TILE)
-        tiles = max(round(patches.out_h * patches.pitch / pixels), 1)
-        step = -(-patches.out_h // tiles)
+        """Fill the top blob: a few rows with the unused columns between them at a time, one matrix product each."""
+        step = self.rows_at_once(patches, patches.pitch)
         for y in range(0, patches.out_h, step):
             rows = min(step, patches.out_h - y)
             count = (rows - 1) * patches.pitch + patches.out_w

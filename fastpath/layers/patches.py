@@ -26,6 +26,7 @@ class Patches:
         self, shape: tuple[int, int, int], window: Window, pads: Pads, size: tuple[int, int], fill: float
     ) -> None:
         channels, h, w = shape
+        self.pads = pads
         self.out_h, self.out_w = size
         self.direct = window.kernel == (1, 1) and window.stride == (1, 1) and not any(pads)
         """Whether the bottom blob itself is the only plane."""
@@ -70,3 +71,10 @@ class Patches:
         """`count` columns from `start` on, as kernel position `index` sees them: (channels, count), a view."""
         phase, offset = self.places[index]
         return self.planes[phase][:, offset + start : offset + start + count]
+
+    def tap_rows(self, index: int, y: int, count: int) -> Floats:
+        """`count` output rows from `y` on, as kernel position `index` sees them: a (channels, count, out_w) view."""
+        phase, offset = self.places[index]
+        down, right = divmod(offset, self.pitch)
+        rows = self.planes[phase].reshape(self.channels, -1, self.pitch)
+        return rows[:, down + y : down + y + count, right : right + self.out_w]

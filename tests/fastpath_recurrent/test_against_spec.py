@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastpath import kernels
 from fastpath.layers import gru, lstm, recurrent, rnn
 from spec.binary32 import REFERENCE
 from spec.blob import as_blob
@@ -116,6 +117,7 @@ def test_wide_rows_go_through_binary64(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_careful_chunks_give_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Doubting every chunk runs each of them twice, from the states that it began with."""
+    monkeypatch.setattr(kernels, "COMPILED", False)
     layer = recurrent_layer(kind, 3, 4, 4, 2, (False, True))
     x = np.random.default_rng(5).normal(0, 1, (2 * recurrent.CHUNK + 5, 3)).astype(np.float32)
     expected = [top.tobytes() for top in PREPARE[kind](layer)([x])]

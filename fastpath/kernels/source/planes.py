@@ -9,8 +9,8 @@ from typing import Final
 from librt.vecs import vec
 from mypy_extensions import i64
 
-PLANES: Final = 524288
-"""Numbers in one buffer of planes; `PLANE_SLACK` more are allocated."""
+PLANES: Final = 262144
+"""Numbers of planes in one buffer; `PLANES + PLANE_SLACK` more are allocated, for runs that begin anywhere."""
 
 PLANE_SLACK: Final = 8192
 
@@ -22,7 +22,7 @@ def run_3x3(
     x: vec[float], a0: i64, pitch: i64, w: vec[float], first: i64, bias: float, o: vec[float], b: i64, n: i64
 ) -> None:
     """N sums of 3 by 3 windows of stride 1, which follow each other in memory."""
-    if len(x) < PLANES + PLANE_SLACK or len(o) < PLANES + PLANE_SLACK or len(w) < TAPS:
+    if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK or len(w) < TAPS:
         raise ValueError("buffer too small")
     if first < 0 or first > TAPS - 9 or n < 0 or n > PLANES or b < 0 or b > PLANES or b + n > PLANES:
         raise ValueError("planes out of range")
@@ -58,7 +58,7 @@ def run_3x3_by_2(
     x: vec[float], a0: i64, pitch: i64, w: vec[float], first: i64, bias: float, o: vec[float], b: i64, n: i64
 ) -> None:
     """N sums of 3 by 3 windows of stride 2 in one row."""
-    if len(x) < PLANES + PLANE_SLACK or len(o) < PLANES + PLANE_SLACK or len(w) < TAPS:
+    if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK or len(w) < TAPS:
         raise ValueError("buffer too small")
     if first < 0 or first > TAPS - 9 or n < 0 or n > PLANE_SLACK // 2 - 2 or b < 0 or b > PLANES:
         raise ValueError("planes out of range")
@@ -90,7 +90,7 @@ def run_3x3_by_2(
 
 def begin(o: vec[float], b: i64, n: i64, bias: float) -> None:
     """Let n sums begin with a bias."""
-    if len(o) < PLANES + PLANE_SLACK or n < 0 or n > PLANES or b < 0 or b > PLANES or b + n > PLANES:
+    if len(o) < 2 * PLANES + PLANE_SLACK or n < 0 or n > PLANES or b < 0 or b > PLANES or b + n > PLANES:
         raise ValueError("planes out of range")
     i: i64 = 0
     for i in range(n):
@@ -99,7 +99,7 @@ def begin(o: vec[float], b: i64, n: i64, bias: float) -> None:
 
 def add_tap(x: vec[float], a: i64, weight: float, o: vec[float], b: i64, n: i64) -> None:
     """Add to n sums the products with one weight."""
-    if len(x) < PLANES + PLANE_SLACK or len(o) < PLANES + PLANE_SLACK or n < 0 or n > PLANES:
+    if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK or n < 0 or n > PLANES:
         raise ValueError("planes out of range")
     if a < 0 or a > PLANES or a + n > PLANES or b < 0 or b > PLANES or b + n > PLANES:
         raise ValueError("planes out of range")
@@ -110,7 +110,7 @@ def add_tap(x: vec[float], a: i64, weight: float, o: vec[float], b: i64, n: i64)
 
 def add_tap_by(x: vec[float], a: i64, step: i64, weight: float, o: vec[float], b: i64, n: i64) -> None:
     """The same with x taken `step` apart."""
-    if len(x) < PLANES + PLANE_SLACK or len(o) < PLANES + PLANE_SLACK or n < 0 or n > PLANE_SLACK:
+    if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK or n < 0 or n > PLANE_SLACK:
         raise ValueError("planes out of range")
     if a < 0 or a > PLANES or b < 0 or b > PLANES or step < 1 or step > 64 or a + n * step > PLANES:
         raise ValueError("planes out of range")
@@ -121,7 +121,7 @@ def add_tap_by(x: vec[float], a: i64, step: i64, weight: float, o: vec[float], b
 
 def rectify(o: vec[float], n: i64) -> None:
     """ReLU of n numbers; NaN becomes 0."""
-    if len(o) < PLANES + PLANE_SLACK or n < 0 or n > PLANES:
+    if len(o) < 2 * PLANES + PLANE_SLACK or n < 0 or n > PLANES:
         raise ValueError("planes out of range")
     i: i64 = 0
     for i in range(n):

@@ -14,10 +14,10 @@ from mypy_extensions import i16, i32, i64, u8
 from fastpath.kernels.source.capacity import BLOCK, PATCH
 
 STATES: Final = 8192
-"""Entries of a vector with one number a gate row, and the largest number of gate rows."""
+"""The largest number of gate rows; vectors with one number a row have twice as many entries."""
 
 CHUNK: Final = 262144
-"""Entries of the input part, and of the output, of the steps that run in one call."""
+"""Numbers of the input part, and of the output, of the steps that run in one call; `STATES` more are allocated."""
 
 RNN: Final = 0
 GRU: Final = 1
@@ -33,7 +33,7 @@ HUGE: Final = 1e30
 """Cell states of larger magnitude may leave binary32."""
 
 BAND: Final = 1.4210854715202004e-14
-"""2**-46, four times what exp and tanh can be off by."""
+"""2**-46, several times what exp and tanh can be off by."""
 
 EXP_LIMIT: Final = 40.0
 """Arguments of exp of larger magnitude are left to the caller."""
@@ -80,7 +80,7 @@ class Recurrence:
 
 @final
 class RecurrentScratch:
-    """Buffers of one thread: codes of the hidden state, sums, gates, states, doubts, inputs and outputs of a chunk."""
+    """Buffers of one thread: codes, sums, gates, states, divisors, doubts, inputs and outputs of a chunk."""
 
     def __init__(
         self,
@@ -92,6 +92,7 @@ class RecurrentScratch:
         gates: vec[float],
         hidden: vec[float],
         cell: vec[float],
+        work: vec[float],
         doubt: vec[float],
         inputs: vec[float],
         outputs: vec[float],
@@ -104,6 +105,7 @@ class RecurrentScratch:
         self.gates: vec[float] = gates
         self.hidden: vec[float] = hidden
         self.cell: vec[float] = cell
+        self.work: vec[float] = work
         self.doubt: vec[float] = doubt
         self.inputs: vec[float] = inputs
         self.outputs: vec[float] = outputs
@@ -204,7 +206,7 @@ def dot_words(x: vec[i16], a: i64, w: vec[i16], first: i64, rows: i64, k: i64, a
 
 def largest_magnitude(values: vec[float], n: i64) -> float:
     """The largest magnitude of n values, NaN if one is not finite; entries past the end up to a group of 4 are 0."""
-    if len(values) < STATES or n < 0 or n > STATES - 4:
+    if len(values) < 2 * STATES or n < 0 or n > STATES - 4:
         raise ValueError("buffer too small")
     m0 = 0.0
     m1 = 0.0
@@ -246,7 +248,7 @@ def largest_magnitude(values: vec[float], n: i64) -> float:
 
 def scaled_codes(values: vec[float], n: i64, scale: float, out: vec[float]) -> None:
     """Values times scale, and a half away from zero for truncation to complete the rounding."""
-    if len(values) < STATES or len(out) < STATES or n < 0 or n > STATES:
+    if len(values) < 2 * STATES or len(out) < 2 * STATES or n < 0 or n > STATES:
         raise ValueError("buffer too small")
     i: i64 = 0
     for i in range(n):
@@ -306,7 +308,7 @@ def multiply(r: Recurrence, s: RecurrentScratch) -> bool:
 
 def clear(values: vec[float], n: i64) -> None:
     """Set n values to 0."""
-    if len(values) < STATES or n < 0 or n > STATES:
+    if len(values) < 2 * STATES or n < 0 or n > STATES:
         raise ValueError("buffer too small")
     i: i64 = 0
     for i in range(n):
@@ -315,7 +317,7 @@ def clear(values: vec[float], n: i64) -> None:
 
 def descale(gates: vec[float], reciprocals: vec[float], inverse: float, n: i64) -> None:
     """Sums to floats: round, times (inverse * reciprocal), every step rounded."""
-    if len(gates) < STATES or len(reciprocals) < STATES or n < 0 or n > STATES:
+    if len(gates) < 2 * STATES or len(reciprocals) < 2 * STATES or n < 0 or n > STATES:
         raise ValueError("buffer too small")
     i: i64 = 0
     for i in range(n):
@@ -332,9 +334,9 @@ def descale(gates: vec[float], reciprocals: vec[float], inverse: float, n: i64) 
 
 def add(a: vec[float], a0: i64, b: vec[float], b0: i64, n: i64) -> None:
     """A += b, where b has `CHUNK` entries."""
-    if len(a) < STATES or len(b) < CHUNK or n < 0 or n > STATES:
+    if len(a) < 2 * STATES or len(b) < CHUNK + STATES or n < 0 or n > STATES:
         raise ValueError("buffer too small")
-    if a0 < 0 or a0 > STATES or a0 + n > STATES or b0 < 0 or b0 > CHUNK or b0 + n > CHUNK:
+    if a0 < 0 or a0 > STATES or b0 < 0 or b0 > CHUNK:
         raise ValueError("part out of range")
     i: i64 = 0
     for i in range(n):
@@ -343,22 +345,23 @@ def add(a: vec[float], a0: i64, b: vec[float], b0: i64, n: i64) -> None:
         a[a0 + i] = t - (t - v)
 
 
-def sigmoid(gates: vec[float], n: i64, doubt: vec[float]) -> None:
-    """1 / (1 + exp(-gates)) of the first n, in place."""
-    if len(gates) < STATES or len(doubt) < STATES or n < 0 or n > STATES:
+def exp_plus_one(gates: vec[float], n: i64, doubt: vec[float]) -> None:
+    """1 + exp(-gates) of the first n, in place.
+
+    Below 1 only the absolute error of exp counts, since 1 is added to it.
+    """
+    if len(gates) < 2 * STATES or len(doubt) < 2 * STATES or n < 0 or n > STATES:
         raise ValueError("buffer too small")
     i: i64 = 0
     for i in range(n):
         g = gates[i]
         x = -g
-        a = x
-        if a < 0.0:
-            a = -a
-        if a > EXP_LIMIT:
-            a = EXP_LIMIT
-        # a - min(a, limit) is lost on infinities and NaN; the difference of squares is not.
-        d = g * g - a * a
-        y = a * 0.0009765625
+        if x > EXP_LIMIT:
+            x = EXP_LIMIT
+        if x < -EXP_LIMIT:
+            x = -EXP_LIMIT
+        d = g + x
+        y = x * 0.0009765625
         e = y * (1.0 + y * (0.5 + y * (0.16666666666666666 + y * (0.041666666666666664 + y * (
             0.008333333333333333 + y * (0.001388888888888889 + y * (0.0001984126984126984 + y * (
                 2.48015873015873e-05 + y * 2.7557319223985893e-06))))))))  # fmt: skip
@@ -373,31 +376,25 @@ def sigmoid(gates: vec[float], n: i64, doubt: vec[float]) -> None:
         e = e * (e + 2.0)
         e = e * (e + 2.0)
         e = e + 1.0
-        inverse = 1.0 / e
-        if x < 0.0:
-            e = inverse
-        low = e * (1.0 - BAND)
+        low = e * (1.0 - BAND) - BAND
+        t = low * SPLIT
+        low = t - (t - low) + 1.0
         t = low * SPLIT
         low = t - (t - low)
-        high = e * (1.0 + BAND)
+        high = e * (1.0 + BAND) + BAND
+        t = high * SPLIT
+        high = t - (t - high) + 1.0
         t = high * SPLIT
         high = t - (t - high)
-        doubt[i] += d + (high - low)
-        v = 1.0 + high
-        t = v * SPLIT
-        v = t - (t - v)
-        v = 1.0 / v
-        t = v * SPLIT
-        gates[i] = t - (t - v)
+        doubt[i] += d * d + (high - low)
+        gates[i] = high
 
 
-def tanh(source: vec[float], source_start: i64, out: vec[float], start: i64, n: i64, doubt: vec[float]) -> None:
-    """The hyperbolic tangent of n values, with e = exp(2 x) - 1 as e / (e + 2)."""
-    if len(source) < STATES or len(out) < STATES or len(doubt) < STATES or n < 0 or n > STATES:
+def exp_minus_one(source: vec[float], source_start: i64, out: vec[float], start: i64, n: i64) -> None:
+    """exp(2 x) - 1 of n values, to full relative precision."""
+    if len(source) < 2 * STATES or len(out) < 2 * STATES or n < 0 or n > STATES:
         raise ValueError("buffer too small")
-    if source_start < 0 or source_start > STATES or source_start + n > STATES:
-        raise ValueError("part out of range")
-    if start < 0 or start > STATES or start + n > STATES:
+    if source_start < 0 or source_start > STATES or start < 0 or start > STATES:
         raise ValueError("part out of range")
     i: i64 = 0
     for i in range(n):
@@ -419,29 +416,66 @@ def tanh(source: vec[float], source_start: i64, out: vec[float], start: i64, n: 
         e = e * (e + 2.0)
         e = e * (e + 2.0)
         e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e / (e + 2.0)
-        low = e * (1.0 - BAND)
-        t = low * SPLIT
-        low = t - (t - low)
-        high = e * (1.0 + BAND)
-        t = high * SPLIT
-        high = t - (t - high)
-        d = high - low
-        doubt[i] += d * d
-        out[start + i] = high
+        out[start + i] = e * (e + 2.0)
 
 
-def lstm_cell(gates: vec[float], cell: vec[float], n: i64, doubt: vec[float]) -> None:
-    """C = F * C + I * G, from gates in the order I, F, O, G; the candidate G gives way to the new C."""
-    if len(gates) < STATES or len(cell) < STATES or len(doubt) < STATES or n < 0 or n > STATES // 4:
+def reciprocals_of(values: vec[float], n: i64) -> None:
+    """1 / values in place. A loop of its own: the check for a divisor of 0 keeps it from becoming vector code."""
+    if len(values) < 2 * STATES or n < 0 or n > STATES:
         raise ValueError("buffer too small")
     i: i64 = 0
     for i in range(n):
-        v = gates[n + i] * cell[i]
+        values[i] = 1.0 / values[i]
+
+
+def lstm_divisors(gates: vec[float], work: vec[float], n: i64) -> None:
+    """The product of the four divisors of every cell: one division serves them all."""
+    if len(gates) < 2 * STATES or len(work) < 2 * STATES or n < 0 or n > STATES // 4:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(n):
+        work[i] = (gates[i] * gates[n + i]) * (gates[2 * n + i] * (gates[3 * n + i] + 2.0))
+
+
+def lstm_cell(gates: vec[float], work: vec[float], cell: vec[float], n: i64, doubt: vec[float]) -> None:
+    """C = F * C + I * G, and O in place of its divisor.
+
+    `gates` has the divisors of I, F and O and exp(2 x) - 1 of the candidate, `work` the reciprocal of all divisors.
+    The quotients 1 / v are off by up to 5 roundings of binary64, 2**-50.7, before they are rounded to 24 bits. As v has
+    24 bits, 1 / v never comes nearer to a tie than 2**-49.
+    """
+    if len(gates) < 2 * STATES or len(work) < 2 * STATES or len(cell) < 2 * STATES or len(doubt) < 2 * STATES:
+        raise ValueError("buffer too small")
+    if n < 0 or n > STATES // 4:
+        raise ValueError("layer too large")
+    i: i64 = 0
+    for i in range(n):
+        g = gates[3 * n + i]
+        first = gates[i] * gates[n + i]
+        second = gates[2 * n + i] * (g + 2.0)
+        r = work[i] * second
+        s = work[i] * first
+        input_gate = r * gates[n + i]
+        t = input_gate * SPLIT
+        input_gate = t - (t - input_gate)
+        forget_gate = r * gates[i]
+        t = forget_gate * SPLIT
+        forget_gate = t - (t - forget_gate)
+        output_gate = s * (g + 2.0)
+        t = output_gate * SPLIT
+        g = g * (s * gates[2 * n + i])
+        gates[2 * n + i] = t - (t - output_gate)
+        low = g * (1.0 - BAND)
+        t = low * SPLIT
+        low = t - (t - low)
+        g = g * (1.0 + BAND)
+        t = g * SPLIT
+        g = t - (t - g)
+        d = g - low
+        v = forget_gate * cell[i]
         t = v * SPLIT
         v = t - (t - v)
-        u = gates[i] * gates[3 * n + i]
+        u = input_gate * g
         t = u * SPLIT
         u = t - (t - u)
         a = v
@@ -453,27 +487,56 @@ def lstm_cell(gates: vec[float], cell: vec[float], n: i64, doubt: vec[float]) ->
         c = TINY - a
         if c < 0.0:
             c = 0.0
-        d = TINY - b
-        if d < 0.0:
-            d = 0.0
+        e = TINY - b
+        if e < 0.0:
+            e = 0.0
         h = a - HUGE
         if h < 0.0:
             h = 0.0
-        doubt[i] += a * c + b * d + h
+        doubt[i] += d * d + a * c + b * e + h
         v = v + u
         t = v * SPLIT
         cell[i] = t - (t - v)
 
 
-def product(a: vec[float], a0: i64, b: vec[float], b0: i64, out: vec[float], n: i64, doubt: vec[float]) -> None:
-    """Out = a * b."""
-    if len(a) < STATES or len(b) < STATES or len(out) < STATES or len(doubt) < STATES or n < 0 or n > STATES:
+def divisors_of_tanh(values: vec[float], start: i64, work: vec[float], n: i64) -> None:
+    """What exp(2 x) - 1 has to be divided by for tanh."""
+    if len(values) < 2 * STATES or len(work) < 2 * STATES or n < 0 or n > STATES or start < 0 or start > STATES:
         raise ValueError("buffer too small")
-    if a0 < 0 or a0 > STATES or a0 + n > STATES or b0 < 0 or b0 > STATES or b0 + n > STATES:
+    i: i64 = 0
+    for i in range(n):
+        work[i] = values[start + i] + 2.0
+
+
+def tanh(values: vec[float], start: i64, work: vec[float], out: vec[float], n: i64, doubt: vec[float]) -> None:
+    """Tanh from exp(2 x) - 1 and the reciprocal of its divisor."""
+    if len(values) < 2 * STATES or len(work) < 2 * STATES or len(out) < 2 * STATES or len(doubt) < 2 * STATES:
+        raise ValueError("buffer too small")
+    if n < 0 or n > STATES or start < 0 or start > STATES:
+        raise ValueError("layer too large")
+    i: i64 = 0
+    for i in range(n):
+        v = values[start + i] * work[i]
+        low = v * (1.0 - BAND)
+        t = low * SPLIT
+        low = t - (t - low)
+        v = v * (1.0 + BAND)
+        t = v * SPLIT
+        v = t - (t - v)
+        d = v - low
+        doubt[i] += d * d
+        out[i] = v
+
+
+def product(a: vec[float], a0: i64, out: vec[float], n: i64, doubt: vec[float]) -> None:
+    """Out *= a."""
+    if len(a) < 2 * STATES or len(out) < 2 * STATES or len(doubt) < 2 * STATES or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    if a0 < 0 or a0 > STATES:
         raise ValueError("part out of range")
     i: i64 = 0
     for i in range(n):
-        v = a[a0 + i] * b[b0 + i]
+        v = a[a0 + i] * out[i]
         t = v * SPLIT
         v = t - (t - v)
         m = v
@@ -487,28 +550,43 @@ def product(a: vec[float], a0: i64, b: vec[float], b0: i64, out: vec[float], n: 
 
 
 def store(values: vec[float], out: vec[float], start: i64, n: i64) -> None:
-    """Copy n values into `CHUNK` entries."""
-    if len(values) < STATES or len(out) < CHUNK or n < 0 or n > STATES:
+    """Copy n values into a chunk."""
+    if len(values) < 2 * STATES or len(out) < CHUNK + STATES or n < 0 or n > STATES or start < 0 or start > CHUNK:
         raise ValueError("buffer too small")
-    if start < 0 or start > CHUNK or start + n > CHUNK:
-        raise ValueError("part out of range")
     i: i64 = 0
     for i in range(n):
         out[start + i] = values[i]
 
 
-def gru_new(gates: vec[float], bias: vec[float], inputs: vec[float], start: i64, n: i64, doubt: vec[float]) -> None:
-    """The argument of the new gate: (bWN + r * (bBN + Wh h)) + Wx x, where r is the first gate."""
-    if len(gates) < STATES or len(bias) < STATES or len(inputs) < CHUNK or len(doubt) < STATES:
+def gru_divisors(gates: vec[float], work: vec[float], n: i64) -> None:
+    """The product of the two divisors of every cell."""
+    if len(gates) < 2 * STATES or len(work) < 2 * STATES or n < 0 or n > STATES // 3:
         raise ValueError("buffer too small")
-    if n < 0 or n > STATES // 3 or start < 0 or start > CHUNK or start + n > CHUNK:
+    i: i64 = 0
+    for i in range(n):
+        work[i] = gates[i] * gates[n + i]
+
+
+def gru_new(
+    gates: vec[float], work: vec[float], bias: vec[float], inputs: vec[float], start: i64, n: i64, doubt: vec[float]
+) -> None:
+    """The argument of the new gate: (bWN + r * (bBN + Wh h)) + Wx x; and u in place of its divisor."""
+    if len(gates) < 2 * STATES or len(bias) < 2 * STATES or len(inputs) < CHUNK + STATES or len(doubt) < 2 * STATES:
+        raise ValueError("buffer too small")
+    if len(work) < 2 * STATES or n < 0 or n > STATES // 3 or start < 0 or start > CHUNK:
         raise ValueError("part out of range")
     i: i64 = 0
     for i in range(n):
+        reset = work[i] * gates[n + i]
+        t = reset * SPLIT
+        reset = t - (t - reset)
+        update = work[i] * gates[i]
+        t = update * SPLIT
+        gates[n + i] = t - (t - update)
         v = bias[n + i] + gates[2 * n + i]
         t = v * SPLIT
         v = t - (t - v)
-        v = gates[i] * v
+        v = reset * v
         t = v * SPLIT
         v = t - (t - v)
         m = v
@@ -526,17 +604,19 @@ def gru_new(gates: vec[float], bias: vec[float], inputs: vec[float], start: i64,
         gates[2 * n + i] = t - (t - v)
 
 
-def gru_mix(gates: vec[float], hidden: vec[float], n: i64, doubt: vec[float]) -> None:
+def gru_mix(gates: vec[float], new: vec[float], hidden: vec[float], n: i64, doubt: vec[float]) -> None:
     """H = (1 - u) * n + u * h."""
-    if len(gates) < STATES or len(hidden) < STATES or len(doubt) < STATES or n < 0 or n > STATES // 3:
+    if len(gates) < 2 * STATES or len(hidden) < 2 * STATES or len(doubt) < 2 * STATES or len(new) < 2 * STATES:
         raise ValueError("buffer too small")
+    if n < 0 or n > STATES // 3:
+        raise ValueError("layer too large")
     i: i64 = 0
     for i in range(n):
         update = gates[n + i]
         v = 1.0 - update
         t = v * SPLIT
         v = t - (t - v)
-        v = v * gates[2 * n + i]
+        v = v * new[i]
         t = v * SPLIT
         v = t - (t - v)
         u = update * hidden[i]
@@ -566,20 +646,33 @@ def gate_step(kind: i64, r: Recurrence, s: RecurrentScratch, index: i64, rows: i
     at = index * rows
     if kind == LSTM:
         add(s.gates, 0, s.inputs, at, 4 * n)
-        sigmoid(s.gates, 3 * n, s.doubt)
-        tanh(s.gates, 3 * n, s.gates, 3 * n, n, s.doubt)
-        lstm_cell(s.gates, s.cell, n, s.doubt)
-        tanh(s.cell, 0, s.hidden, 0, n, s.doubt)
-        product(s.gates, 2 * n, s.hidden, 0, s.hidden, n, s.doubt)
+        exp_plus_one(s.gates, 3 * n, s.doubt)
+        exp_minus_one(s.gates, 3 * n, s.gates, 3 * n, n)
+        lstm_divisors(s.gates, s.work, n)
+        reciprocals_of(s.work, n)
+        lstm_cell(s.gates, s.work, s.cell, n, s.doubt)
+        exp_minus_one(s.cell, 0, s.hidden, 0, n)
+        divisors_of_tanh(s.hidden, 0, s.work, n)
+        reciprocals_of(s.work, n)
+        tanh(s.hidden, 0, s.work, s.hidden, n, s.doubt)
+        product(s.gates, 2 * n, s.hidden, n, s.doubt)
     elif kind == GRU:
         add(s.gates, 0, s.inputs, at, 2 * n)
-        sigmoid(s.gates, 2 * n, s.doubt)
-        gru_new(s.gates, r.bias, s.inputs, at + 2 * n, n, s.doubt)
-        tanh(s.gates, 2 * n, s.gates, 2 * n, n, s.doubt)
-        gru_mix(s.gates, s.hidden, n, s.doubt)
+        exp_plus_one(s.gates, 2 * n, s.doubt)
+        gru_divisors(s.gates, s.work, n)
+        reciprocals_of(s.work, n)
+        gru_new(s.gates, s.work, r.bias, s.inputs, at + 2 * n, n, s.doubt)
+        exp_minus_one(s.gates, 2 * n, s.gates, 2 * n, n)
+        divisors_of_tanh(s.gates, 2 * n, s.work, n)
+        reciprocals_of(s.work, n)
+        tanh(s.gates, 2 * n, s.work, s.cell, n, s.doubt)
+        gru_mix(s.gates, s.cell, s.hidden, n, s.doubt)
     else:
         add(s.gates, 0, s.inputs, at, n)
-        tanh(s.gates, 0, s.hidden, 0, n, s.doubt)
+        exp_minus_one(s.gates, 0, s.gates, 0, n)
+        divisors_of_tanh(s.gates, 0, s.work, n)
+        reciprocals_of(s.work, n)
+        tanh(s.gates, 0, s.work, s.hidden, n, s.doubt)
     store(s.hidden, s.outputs, index * n, n)
 
 
