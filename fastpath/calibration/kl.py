@@ -1,14 +1,19 @@
-"""The vectorised twin of `spec.calibration.kl`: the divergence at all lengths, many lengths at a time.
+"""The fast twin of `spec.calibration.kl`: the same length, found without adding up every divergence in its order.
 
-Sums run in the order of the spec: `numpy.add.accumulate` adds one binary32 number after the other. Folding adds a bin
-of zero where a target bin is narrower than others, which changes nothing.
+The divergence in binary64 follows from prefix sums, because all bins that share a target bin expand to one number: 128
+logarithms a length instead of up to 2047. It comes with a bound of what the binary32 steps of the spec can add to it.
+Only lengths that the bound leaves in the running are computed as the spec does: `numpy.add.accumulate` adds one
+binary32 number after the other, and folding adds a bin of zero where a target bin is narrower than others, which
+changes nothing.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +29,19 @@ LONGEST = BINS - 1
 EPSILON = np.float32(0.0001)
 """What every bin gets so that no logarithm is infinite."""
 
+Doubles = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+_LENGTHS = np.arange(TARGET_BINS, LONGEST + 1)
 _BATCH = 64  # lengths per batch: the arrays of one batch fit the cache
 _FLT_MAX = float(np.finfo(np.float32).max)
 _HALF_WAY = 1 << 28  # the low 29 bits of a binary64 number half-way between two binary32 numbers
 _LOW_BITS = (1 << 29) - 1
 _LOG_ERROR = 4  # two logarithm routines differ by less than this in the last place
+
+_UNIT = 2.0**-24  # the largest relative error of one binary32 step
+_STEPS_UNDER_LOGARITHM = 25  # steps from shares to the ratio under a logarithm: at most 18 additions, and what surrounds them
+_SAFETY = 2  # for products of errors, and for binary64
 
 
 @dataclass(frozen=True)
@@ -42,11 +55,13 @@ class KlThreshold:
 
 def kl_threshold(histogram: Histogram) -> KlThreshold:
     """The threshold of least divergence; the shortest such length if several tie."""
-    curve = divergences(normalised(histogram.counts))
-    if curve.size == 0:
+    distribution = normalised(histogram.counts)
+    if not distribution.any():
         return KlThreshold(TARGET_BINS, threshold_of(TARGET_BINS, histogram.absmax), _FLT_MAX)
+    lengths = contenders(distribution)
+    curve = np.concatenate([_exact(distribution, plan) for plan in _plans(lengths)])
     position = int(curve.argmin())
-    length = TARGET_BINS + position
+    length = int(lengths[position])
     return KlThreshold(length, threshold_of(length, histogram.absmax), float(curve[position]))
 
 
@@ -65,13 +80,152 @@ def divergences(distribution: Floats) -> Floats:
     """The divergence at each length from 128 to 2047; none for an empty distribution."""
     if not distribution.any():
         return np.zeros(0, np.float32)
-    means = _folded(distribution)
-    return np.concatenate([_batch(distribution, means, *batch) for batch in _batches()])
+    return np.concatenate([_exact(distribution, plan) for plan in _all_plans()])
 
 
-def _folded(distribution: Floats) -> Floats:
+def contenders(distribution: Floats) -> Places:
+    """The lengths, ascending, that can have the least divergence. The distribution is not empty."""
+    values, errors = estimates(distribution)
+    return TARGET_BINS + np.flatnonzero(values - errors <= (values + errors).min())
+
+
+def estimates(distribution: Floats) -> tuple[Doubles, Doubles]:
+    """The divergence at each length in binary64, and by how much `divergences` can differ from it.
+
+    Target bins keep their share of the distribution. So a partial sum of terms c * log(c / e) is at least the sum of
+    c - e, hence not less than minus the share of the target bin that it ends in; and it exceeds the whole sum by no
+    more than that. This bounds all partial sums, of which each addition loses `_UNIT` at most.
+    """
+    base = (EPSILON + distribution).astype(np.float64)
+    shares = distribution.astype(np.float64)
+    below, base_below, entropy_below = (_below(terms) for terms in (shares, base, base * np.log(base)))
+    last = base[_LENGTHS - 1] + (below[BINS] - below[_LENGTHS])
+    crossed, last_logarithms = np.empty(len(_LENGTHS)), np.empty(len(_LENGTHS))
+    padded_shares, padded_base = np.append(shares, 0.0), np.append(base, 0.0)
+    for edges in _edges():
+        ends = padded_shares.take(edges.floors)
+        ends *= edges.fractions
+        ends += below.take(edges.floors)
+        means = (ends[:, 1:] - ends[:, :-1]) / edges.width
+        inner = edges.fractions[:, 1:-1]
+        split_means = means[:, 1:] + inner * (means[:, :-1] - means[:, 1:])
+        logarithms = np.log(means + float(EPSILON))
+        split_logarithms = np.log(split_means + float(EPSILON))
+        split = padded_base.take(edges.floors)
+        split *= edges.is_split
+        whole_ends = base_below.take(edges.floors)
+        whole = whole_ends[:, 1:] - whole_ends[:, :-1] - split[:, :-1]
+        crossed[edges.rows] = np.vecdot(whole, logarithms) + np.vecdot(split[:, 1:-1], split_logarithms)
+        last_logarithms[edges.rows] = logarithms[:, -1]
+    crossed -= base[_LENGTHS - 1] * last_logarithms
+    last_terms = last * (np.log(last) - last_logarithms)
+    values = entropy_below[_LENGTHS - 1] - crossed + last_terms
+
+    additions = np.count_nonzero(distribution) - _below(distribution > 0)[_LENGTHS]
+    steps = _STEPS_UNDER_LOGARITHM * (1.01 + _LENGTHS * float(EPSILON))
+    steps += _LENGTHS * np.maximum(values, 0) + 2 * _LENGTHS / TARGET_BINS + 2 * np.abs(values) + 8
+    steps += additions * (np.abs(last_terms) + last)
+    return values, _SAFETY * _UNIT * steps
+
+
+def _below(terms: NDArray[Any]) -> Doubles:
+    """The sums of the terms before each position."""
+    return np.concatenate([[0.0], np.cumsum(terms, dtype=np.float64)])
+
+
+@dataclass(frozen=True)
+class _Edges:
+    """For some lengths, one in a row: the width of a target bin, and where target bins begin and end, 129 places."""
+
+    rows: slice
+    width: Doubles
+    floors: Places
+    fractions: Doubles
+    is_split: Doubles
+
+
+@cache
+def _edges() -> list[_Edges]:
+    batches = []
+    for start in range(0, len(_LENGTHS), _BATCH):
+        rows = slice(start, start + _BATCH)
+        width = _LENGTHS[rows, None] / TARGET_BINS
+        places = np.arange(TARGET_BINS + 1) * width
+        floors = np.floor(places)
+        fractions = places - floors
+        batches.append(_Edges(rows, width, floors.astype(np.intp), fractions, (fractions > 0).astype(np.float64)))
+    return batches
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Where the target bins of some lengths lie: shares and positions of split bins, positions of whole ones.
+
+    The first six have a row per length and a column per target bin; position BINS stands for a bin of zero. A split
+    bin between target bins j and j + 1 belongs to j in the count of repetitions, and the last column of those fills a
+    row up to the longest length. `places` are the split bins, in rows of the longest length.
+    """
+
+    lengths: Places
+    left: Floats
+    right: Floats
+    left_bins: Places
+    right_bins: Places
+    whole_bins: list[Places]
+    widths: Floats
+    repeats: Places
+    places: Places
+    rows: Places
+    owners: Places
+
+
+@cache
+def _all_plans() -> list[_Plan]:
+    return list(_plans(_LENGTHS))
+
+
+def _plans(lengths: Places) -> Iterator[_Plan]:
+    for start in range(0, len(lengths), _BATCH):
+        yield _plan(lengths[start : start + _BATCH])
+
+
+def _plan(lengths: Places) -> _Plan:
+    low = np.arange(TARGET_BINS) * lengths[:, None] / TARGET_BINS
+    high = np.arange(1, TARGET_BINS + 1) * lengths[:, None] / TARGET_BINS
+    first, last = np.ceil(low).astype(np.intp), np.floor(high).astype(np.intp)
+    left, right = (first - low).astype(np.float32), (high - last).astype(np.float32)
+    whole_bins = [
+        np.where(first + step < last, first + step, BINS) for step in range(int((last - first).max(initial=0)))
+    ]
+    widths = ((last - first).astype(np.float32) + left) + right
+    longest = int(lengths.max())
+    split = right > 0
+    repeats = np.column_stack([last - first + split, longest - lengths])
+    rows, owners = np.nonzero(split)
+    places = rows * longest + last[rows, owners]
+    left_bins = np.maximum(first - 1, 0)
+    return _Plan(lengths, left, right, left_bins, last, whole_bins, widths, repeats.ravel(), places, rows, owners)
+
+
+def _exact(distribution: Floats, plan: _Plan) -> Floats:
+    """The divergences at the lengths of a plan. Rows are filled up with bins that add nothing."""
+    count, longest = len(plan.lengths), int(plan.lengths.max())
+    means = _folded(distribution, plan)
+    padded = np.ones((count, TARGET_BINS + 1), np.float32)
+    padded[:, :-1] = EPSILON + means
+    expanded = np.repeat(padded.ravel(), plan.repeats)
+    rows, owners = plan.rows, plan.owners
+    expanded[plan.places] = (EPSILON + plan.right[rows, owners] * means[rows, owners]) + (
+        plan.left[rows, owners + 1] * means[rows, owners + 1]
+    )
+    clipped = _clipped(distribution, plan.lengths)
+    ratio = clipped.ravel() / expanded
+    terms = clipped * _log(ratio).reshape(count, longest)
+    return np.add.accumulate(terms, axis=1, dtype=np.float32)[:, -1]
+
+
+def _folded(distribution: Floats, plan: _Plan) -> Floats:
     """The 128 mean shares at each length, (lengths, 128)."""
-    plan = _fold_plan()
     padded = np.append(distribution, np.float32(0))
     means = plan.left * padded.take(plan.left_bins)
     means += plan.right * padded.take(plan.right_bins)
@@ -81,108 +235,17 @@ def _folded(distribution: Floats) -> Floats:
     return means
 
 
-@dataclass(frozen=True)
-class _FoldPlan:
-    """Where target bins lie, (lengths, 128) each: shares and positions of split bins, positions of whole ones.
-
-    Position BINS stands for a bin of zero.
-    """
-
-    left: Floats
-    right: Floats
-    left_bins: NDArray[np.intp]
-    right_bins: NDArray[np.intp]
-    whole_bins: list[NDArray[np.intp]]
-    widths: Floats
-
-
-@cache
-def _edges() -> tuple[NDArray[np.intp], NDArray[np.intp], Floats, Floats]:
-    lengths = np.arange(TARGET_BINS, LONGEST + 1)[:, None]
-    low = np.arange(TARGET_BINS) * lengths / TARGET_BINS
-    high = np.arange(1, TARGET_BINS + 1) * lengths / TARGET_BINS
-    first = np.ceil(low).astype(np.intp)
-    last = np.floor(high).astype(np.intp)
-    return first, last, (first - low).astype(np.float32), (high - last).astype(np.float32)
-
-
-@cache
-def _fold_plan() -> _FoldPlan:
-    first, last, left, right = _edges()
-    whole_bins = []
-    for step in range(int((last - first).max())):
-        whole_bins.append(np.where(first + step < last, first + step, BINS))
-    widths = ((last - first).astype(np.float32) + left) + right
-    return _FoldPlan(left, right, np.maximum(first - 1, 0), last, whole_bins, widths)
-
-
-_Batch = tuple[int, int, NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
-
-
-@cache
-def _batches() -> list[_Batch]:
-    """For each batch: its lengths, how often each mean repeats, and the places and owners of the split bins.
-
-    A split bin lies between target bins j and j + 1; it belongs to j in the count of repetitions. The last column of
-    the repetitions fills a row up to the longest length of the batch.
-    """
-    first, last, _, right = _edges()
-    batches = []
-    for start in range(0, len(first), _BATCH):
-        stop = min(start + _BATCH, len(first))
-        lengths = np.arange(start, stop) + TARGET_BINS
-        longest = int(lengths[-1])
-        split = right[start:stop] > 0
-        repeats = np.empty((stop - start, TARGET_BINS + 1), np.intp)
-        repeats[:, :-1] = last[start:stop] - first[start:stop] + split
-        repeats[:, -1] = longest - lengths
-        rows, owners = np.nonzero(split)
-        places = rows * longest + last[start:stop][rows, owners]
-        batches.append((start, stop, repeats.ravel(), places, rows, owners))
-    return batches
-
-
-def _batch(
-    distribution: Floats,
-    means: Floats,
-    start: int,
-    stop: int,
-    repeats: NDArray[np.intp],
-    places: NDArray[np.intp],
-    rows: NDArray[np.intp],
-    owners: NDArray[np.intp],
-) -> Floats:
-    """The divergences of the lengths 128 + start .. 128 + stop - 1. Rows are filled up with bins that add nothing."""
-    _, _, left, right = _edges()
-    longest = TARGET_BINS + stop - 1
-    padded = np.ones((stop - start, TARGET_BINS + 1), np.float32)
-    padded[:, :-1] = EPSILON + means[start:stop]
-    expanded = np.repeat(padded.ravel(), repeats)
-    above = start + rows
-    expanded[places] = (EPSILON + right[above, owners] * means[above, owners]) + (
-        left[above, owners + 1] * means[above, owners + 1]
-    )
-    clipped = _clipped(distribution, start, stop)
-    ratio = clipped.ravel() / expanded
-    terms = clipped * _log(ratio).reshape(stop - start, longest)
-    return np.add.accumulate(terms, axis=1, dtype=np.float32)[:, -1]
-
-
-def _clipped(distribution: Floats, start: int, stop: int) -> Floats:
+def _clipped(distribution: Floats, lengths: Places) -> Floats:
     """The first `length` bins plus epsilon in a row per length, the tail added to the last; ones fill up the rows."""
-    shortest, longest = TARGET_BINS + start, TARGET_BINS + stop - 1
-    rows = np.arange(stop - start)
+    shortest, longest = int(lengths.min()), int(lengths.max())
     base = EPSILON + distribution
-    clipped = np.empty((stop - start, longest), np.float32)
-    clipped[:] = base[:longest]
+    last = lengths[:, None] - 1
     # From position shortest - 1 on: nothing, the last bin of this length, then the tail.
-    tails = np.empty((stop - start, BINS - shortest + 1), np.float32)
-    tails[:] = distribution[shortest - 1 :]
-    before = np.tri(stop - start, k=-1, dtype=np.bool_)
-    tails[:, : stop - start][before] = 0
-    tails[rows, rows] = base[shortest - 1 : longest]
-    clipped[:, shortest - 1 :][~(before | np.eye(stop - start, dtype=np.bool_))] = 1
-    clipped[rows, shortest - 1 + rows] = np.add.accumulate(tails, axis=1, dtype=np.float32)[:, -1]
+    positions = np.arange(shortest - 1, BINS)
+    tails = np.where(positions > last, distribution[positions], np.float32(0))
+    tails[np.arange(len(lengths)), lengths - shortest] = base[lengths - 1]
+    clipped = np.where(np.arange(longest) > last, np.float32(1), base[:longest])
+    clipped[np.arange(len(lengths)), lengths - 1] = np.add.accumulate(tails, axis=1, dtype=np.float32)[:, -1]
     return clipped
 
 

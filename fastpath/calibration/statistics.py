@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,9 +15,14 @@ Counts = NDArray[np.int64]
 BINS = 2048
 """Bins of a histogram: bin i holds the magnitudes in [i, i + 1) * absmax / BINS, and the last one absmax as well."""
 
-
 SMALLEST = np.float32(2.0**-126)
 """The smallest normal binary32 number. Magnitudes below it count as zero: ncnn flushes them while it runs a network."""
+
+SMALLEST_IN_FIRST_BIN = 2.0**-114
+"""With an absmax of at least this, all magnitudes below `SMALLEST` lie in the first bin."""
+
+PIECE = 1 << 16
+"""Values that are counted at a time. OpenCV counts in binary32, which is exact up to 2**24."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +76,36 @@ def blob_range(values: Floats, sample: int) -> Range:
 
 def blob_histogram(values: Floats, absmax: float) -> Histogram:
     """The histogram of one blob, whose magnitudes are at most `absmax`."""
-    positions = np.abs(values)
-    positions[positions < SMALLEST] = 0
-    zeros = values.size - int(np.count_nonzero(positions))
-    if zeros == values.size:
-        return Histogram(absmax, np.zeros(BINS, np.int64), zeros)
-    positions /= np.float32(absmax)
-    positions *= np.float32(BINS)
-    counts = np.bincount(positions.ravel().astype(np.intp), minlength=BINS + 1)
-    counts[BINS - 1] += counts[BINS]
+    if absmax == 0:
+        return Histogram(absmax, np.zeros(BINS, np.int64), values.size)
+    counts, zeros = np.zeros(BINS + 1, np.int64), 0
+    for magnitudes in _magnitudes(values):
+        is_zero = magnitudes < SMALLEST
+        zeros += int(np.count_nonzero(is_zero))
+        if absmax < SMALLEST_IN_FIRST_BIN:
+            magnitudes[is_zero] = 0
+        magnitudes /= np.float32(absmax)
+        magnitudes *= np.float32(BINS)
+        counts += _counted(magnitudes)
     counts[0] -= zeros
-    return Histogram(absmax, counts[:BINS].astype(np.int64), zeros)
+    counts[BINS - 1] += counts[BINS]
+    return Histogram(absmax, counts[:BINS].copy(), zeros)
+
+
+def _magnitudes(values: Floats) -> Iterator[Floats]:
+    """The magnitudes of a blob, in pieces that fit the cache; each piece is overwritten by the next one."""
+    flat = np.ascontiguousarray(values).ravel()
+    buffer = np.empty(min(PIECE, flat.size), np.float32)
+    for start in range(0, flat.size, PIECE):
+        piece = flat[start : start + PIECE]
+        yield np.abs(piece, out=buffer[: piece.size])
+
+
+def _counted(positions: Floats) -> Counts:
+    """How many positions lie in each of BINS + 1 bins of width 1. OpenCV counts twice as fast as numpy."""
+    bins = positions.astype(np.uint16).reshape(1, -1)
+    counts = cv2.calcHist([bins], [0], None, [BINS + 1], [0, BINS + 1])
+    return counts.ravel().astype(np.int64)
 
 
 def examined_values(blob: Floats, upstream: bool = False) -> Floats:

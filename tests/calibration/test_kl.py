@@ -81,3 +81,16 @@ def test_the_logarithm_is_that_of_the_c_library() -> None:
     values = np.random.default_rng(5).uniform(0.001, 3000, 20000).astype(np.float32)
     ours = fast._log(values)
     assert ours.tolist() == [f32(math.log(value)) for value in values.tolist()]
+
+
+@settings(max_examples=40, deadline=None)
+@given(histogram_counts())
+def test_only_lengths_that_cannot_win_are_left_out(counts: list[int]) -> None:
+    distribution = fast.normalised(np.array(counts))
+    curve = fast.divergences(distribution)
+    best = int(curve.argmin())
+    values, errors = fast.estimates(distribution)
+    assert np.all(np.abs(curve - values) <= errors)
+    assert fast.TARGET_BINS + best in fast.contenders(distribution)
+    found = fast.kl_threshold(fast_statistics.Histogram(1.0, np.array(counts), 0))
+    assert (found.length, found.divergence) == (fast.TARGET_BINS + best, float(curve[best]))
