@@ -13,6 +13,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -45,6 +46,11 @@ class Statistics:
 
     range: Range
     histogram: Histogram
+
+    @cached_property
+    def candidates(self) -> dict[str, float]:
+        """Thresholds by the name of their method."""
+        return thresholds.candidates(self.range, self.histogram)
 
 
 @dataclass(frozen=True)
@@ -183,8 +189,7 @@ class Search:
         judges = pairs[:: max(len(pairs) // JUDGES, 1)][:JUDGES]
         tasks = [_Task(layer, judges) for layer in judging]
         losses: dict[Named, float] = {}
-        found = thresholds.candidates(statistics.range, statistics.histogram)
-        for tried in (found, None):
+        for tried in (statistics.candidates, None):
             if tried is None:
                 tried = thresholds.around(*min(losses, key=losses.__getitem__), statistics.range.absmax)
             for name, threshold in tried.items():

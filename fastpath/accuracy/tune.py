@@ -42,6 +42,12 @@ SEARCH_BYTES = 768 << 20
 SENSITIVITY_SAMPLES = 4
 """Samples that the harm of single layers is measured on."""
 
+ROUNDS = 3
+"""How often all exceptions are weighed and dropped again."""
+
+LEAST_COST = 1e-5
+"""Layers that cost less than this share of the multiplications count as this."""
+
 BASELINES = ("kl", "aciq")
 """The methods of ncnn2table that every outcome is held against."""
 
@@ -136,13 +142,24 @@ class _Tuning:
 
     def measure(self, name: str, rows: list[Row], floats: Collection[str]) -> Candidate:
         """The candidate of a table, measured."""
-        table = table_text(rows, floats)
-        score = self.judge.score(FastEngine(quantized(self.graph, table)))
+        return self.candidate(name, rows, floats, self.score(rows, floats))
+
+    def score(self, rows: list[Row], floats: Collection[str]) -> Score:
+        """What the judge says of a table."""
+        return self.judge.score(FastEngine(quantized(self.graph, table_text(rows, floats))))
+
+    def candidate(self, name: str, rows: list[Row], floats: Collection[str], score: Score) -> Candidate:
+        """A candidate with its score, noted and reported."""
         share = 1 - sum(self.costs.get(layer, 0) for layer in floats) / self.total
-        candidate = Candidate(name, table, tuple(floats), score, share)
+        candidate = Candidate(name, table_text(rows, floats), tuple(floats), score, share)
         self.candidates.append(candidate)
         self.report(f"{name}: {score.text()}; {share:.1%} of the multiplications in int8")
         return candidate
+
+    def name(self, base: str, floats: Collection[str]) -> str:
+        """What a candidate with exceptions is called."""
+        count = len(floats) - len(self.limits.never_int8)
+        return f"{base}, {count} layer{'s' if count != 1 else ''} float"
 
     def baseline(self, method: str) -> list[Row]:
         """The rows that ncnn2table writes by a method."""
@@ -205,7 +222,7 @@ class _Tuning:
         references = [network.run(sample, network.output_names()) for sample in samples]
         found = replaced_one_by_one(self.graph, replacements, samples, references, progress=self.progress)
         harm = {layer: noise_share(differences) for layer, differences in found.items()}
-        return sorted(harm, key=lambda layer: -harm[layer] / max(self.costs[layer], self.total * 1e-5))
+        return sorted(harm, key=lambda layer: -harm[layer] / max(self.costs[layer], self.total * LEAST_COST))
 
     def exceptions(self, order: Sequence[str]) -> list[tuple[str, ...]]:
         """Growing sets of layers that stay float, each allowed by the limits."""
@@ -228,7 +245,7 @@ class _Tuning:
         def candidate(count: int) -> Candidate:
             if count not in tried:
                 floats = sets[count - 1]
-                tried[count] = self.measure(f"{base.name}, {_layers(len(floats))} float", rows, floats)
+                tried[count] = self.measure(self.name(base.name, floats), rows, floats)
             return tried[count]
 
         low, high = 0, len(sets)
@@ -243,46 +260,43 @@ class _Tuning:
             low, high = (low, middle) if self.goal.reached(candidate(middle).score) else (middle, high)
         return candidate(high)
 
-    def pruned(self, chosen: Candidate, base: str) -> Candidate:
-        """The candidate without the exceptions that the goal, or the best score, can do without.
+    def settled(self, chosen: Candidate, base: str) -> tuple[Candidate, list[LayerException]]:
+        """The candidate without the exceptions that the goal, or else the best score, can do without; and the rest.
 
         Each exception is tried back in int8, those first that buy least for their multiplications.
         """
-        if not chosen.floats:
-            return chosen
         rows = self.rows[base]
-        order = sorted(self.worth(chosen, rows), key=lambda each: each.gain / max(each.cost, 1e-5))
-        for position, each in enumerate(order):
-            self.progress("drop exceptions", position, len(order))
-            closed = later_of_type(self.graph, self.graph.layer(each.layer))
-            if closed[1:] and any(name in chosen.floats for name in closed[1:]):
-                continue
-            floats = tuple(name for name in chosen.floats if name != each.layer)
-            score = self.judge.score(FastEngine(quantized(self.graph, table_text(rows, floats))))
-            if self.goal.reached(score) or (not self.goal.reached(chosen.score) and self._as_good(score, chosen.score)):
-                share = 1 - sum(self.costs.get(layer, 0) for layer in floats) / self.total
-                chosen = Candidate(f"{base}, {_layers(len(floats))} float", "", floats, score, share)
-        return self.measure(chosen.name, rows, chosen.floats) if not chosen.table else chosen
+        for _ in range(ROUNDS):
+            weighed = self.weighed(chosen, rows)
+            floats, score = chosen.floats, chosen.score
+            for each, without in sorted(weighed, key=lambda pair: pair[0].gain / max(pair[0].cost, LEAST_COST)):
+                closed = later_of_type(self.graph, self.graph.layer(each.layer))[1:]
+                if not self.good_enough(without, chosen.score) or any(name in floats for name in closed):
+                    continue
+                fewer = tuple(name for name in floats if name != each.layer)
+                found = without if floats == chosen.floats else self.score(rows, fewer)
+                if self.good_enough(found, score):
+                    floats, score = fewer, found
+            if floats == chosen.floats:
+                return chosen, sorted((each for each, _ in weighed), key=lambda each: -each.gain)
+            chosen = self.candidate(self.name(base, floats), rows, floats, score)
+        return chosen, sorted((each for each, _ in self.weighed(chosen, rows)), key=lambda each: -each.gain)
 
-    def _as_good(self, score: Score, other: Score) -> bool:
-        return self.goal.rank(score) >= self.goal.rank(other)
+    def good_enough(self, score: Score, other: Score) -> bool:
+        """Whether a score may replace another: the goal is reached still, or nothing is lost."""
+        return self.goal.reached(score) or self.goal.rank(score) >= self.goal.rank(other)
 
-    def worth(self, chosen: Candidate, rows: list[Row]) -> list[LayerException]:
-        """What each exception buys: the dB lost if it alone went back to int8."""
+    def weighed(self, chosen: Candidate, rows: list[Row]) -> list[tuple[LayerException, Score]]:
+        """What each exception buys, the dB lost if it alone went back to int8, and the score then."""
         found = []
         names = [name for name in chosen.floats if name not in self.limits.never_int8]
         for position, name in enumerate(names):
             self.progress("weigh exceptions", position, len(names))
-            others = [other for other in chosen.floats if other != name]
-            score = self.judge.score(FastEngine(quantized(self.graph, table_text(rows, others))))
+            score = self.score(rows, [other for other in chosen.floats if other != name])
             layer = self.graph.layer(name)
             gain = chosen.score.snr - score.snr
-            found.append(LayerException(name, layer.type, gain, self.costs[name] / self.total))
-        return sorted(found, key=lambda exception: -exception.gain)
-
-
-def _layers(count: int) -> str:
-    return f"{count} layer{'s' if count != 1 else ''}"
+            found.append((LayerException(name, layer.type, gain, self.costs[name] / self.total), score))
+        return found
 
 
 def tune(
@@ -305,7 +319,7 @@ def tune(
         tuning.prepare()
         base = chosen = tuning.all_int8()
         if not goal.reached(base.score):
-            chosen = tuning.pruned(tuning.with_exceptions(base), base.name)
-        exceptions = tuning.worth(chosen, tuning.rows[base.name])
+            chosen = tuning.with_exceptions(base)
+        chosen, exceptions = tuning.settled(chosen, base.name)
     reached = goal.reached(chosen.score)
     return Outcome(chosen, goal, reached, tuning.candidates, exceptions, tuning.choices.get(base.name))
