@@ -461,7 +461,7 @@ def format_cases() -> list[Record]:
     foo += [4, 0x40A00000, -23305, 2, 0x3FC00000, 7, -23306, 1, 3, -233]
     relu = [26, 1, 1, 1, 2, 0, 0x3DCCCCCD, -233]
     words = [7767517, 3, 3, 16, 0, 1, 0, 0, 4, -233, *foo, *relu]
-    tools = "ncnnoptimize net.param net.bin o.param o.bin"
+    files = "net.param net.bin o.param o.bin"
     return [
         case(
             "param-to-binary",
@@ -485,7 +485,7 @@ def format_cases() -> list[Record]:
             "bin",
             {"net.param": product, "net.bin": floats},
             {"o.bin": floats},
-            commands=command("ncnnoptimize", f"{tools} 0", "o.bin"),
+            commands=command("ncnnoptimize", f"{files} 0", "o.bin"),
         ),
         case(
             "weights-binary16",
@@ -493,7 +493,7 @@ def format_cases() -> list[Record]:
             "bin",
             {"net.param": product, "net.bin": floats},
             {"o.bin": bytes.fromhex("476b3001 003c 00b8 662e 0040 0042 0000 0000803e")},
-            commands=command("ncnnoptimize", f"{tools} 1", "o.bin"),
+            commands=command("ncnnoptimize", f"{files} 1", "o.bin"),
         ),
         case(
             "weights-binary16-tail",
@@ -502,7 +502,7 @@ def format_cases() -> list[Record]:
             "bin",
             {"net.param": wide, "net.bin": tagged([1.0, 2.0, 3.0, 4.0, 70000.0, -70000.0, 65520.0])},
             {"o.bin": bytes.fromhex("476b3001 003c 0040 0042 0044 007c 00fc ff7b 0000")},
-            commands=command("ncnnoptimize", f"{tools} 1", "o.bin"),
+            commands=command("ncnnoptimize", f"{files} 1", "o.bin"),
         ),
         case(
             "weights-to-int8",
@@ -534,7 +534,7 @@ def format_cases() -> list[Record]:
                     "0=1 1=3 3=2 4=-233 5=1 6=27 9=2 -23310=1,1.000000e-01",
                 )
             },
-            commands=command("ncnnoptimize", f"{tools} 0", "o.param"),
+            commands=command("ncnnoptimize", f"{files} 0", "o.param"),
         ),
         case(
             "float-tokens",

@@ -1,8 +1,8 @@
 """Shape expressions: the little language in which Reshape, Crop and Interp compute sizes from their bottoms' extents.
 
 An expression is a list, separated by commas, of prefix terms such as `+(0w,1)` or `//(0h,2)`. `0w 0h 0d 0c` are the
-extents of bottom 0, `1w` of bottom 1, and so on. Numbers are ints if they are whole, else floats. Parentheses and
-commas only separate; the tokens are evaluated from the last to the first on a stack.
+extents of bottom 0, `1w` of bottom 1, and so on. Numbers are ints if they are whole, else floats. Parentheses, commas
+and blanks only separate; the tokens are evaluated from the last to the first on a stack.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def evaluate(layer: Layer, expression: str, shapes: Sequence[Shape]) -> list[int
     [20, 3]
     """
     stack: list[Number] = []
-    for token in reversed([token for token in re.split(r"[(),]", expression) if token]):
+    for token in reversed([token for token in re.split(r"[(), ]", expression) if token]):
         try:
             _step(token, stack, shapes)
         except IndexError:

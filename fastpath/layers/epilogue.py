@@ -6,6 +6,8 @@ steps, because callers hand over one tile at a time.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -78,9 +80,9 @@ class Epilogue:
 
 
 def descales(bottom_scale: np.float32, weight_scales: Floats) -> Floats:
-    """From integer sums to floats, per channel: 1 / (bottom_scale * weight_scale), or 0 where the weight scale is 0."""
+    """From integer sums to floats, per channel: 1 / (bottom_scale * weight_scale), or 0 where one of the two is 0."""
     factors = np.reciprocal(bottom_scale * weight_scales)
-    return np.where(weight_scales == 0, np.float32(0), factors)
+    return np.where((weight_scales == 0) | (bottom_scale == 0), np.float32(0), factors)
 
 
 def read_bias(layer: Layer) -> Floats | None:
@@ -99,10 +101,16 @@ def read_scale(layer: Layer, name: str) -> np.float32:
 
 
 def read_bottom_scale(layer: Layer) -> np.float32:
-    """The scale of the input. GraphError unless it is finite and not 0."""
-    scale = read_scale(layer, "bottom_blob_int8_scales")
-    if scale == 0:
-        raise fault(layer, "has a bottom scale of 0")
+    """The scale of the input; 0 stands for an infinite one, which makes all codes and descales 0.
+
+    GraphError for 0 and NaN in the record.
+    """
+    scale: np.float32 = weights(layer, "bottom_blob_int8_scales", 1)[0]
+    if scale == 0 or np.isnan(scale):
+        raise fault(layer, f"has the bottom scale {scale}, which makes every output NaN")
+    if np.isinf(scale):
+        warnings.warn(f"layer {layer.name}: its bottom scale is infinite, so its input counts as zeros", stacklevel=2)
+        return ZERO
     return scale
 
 

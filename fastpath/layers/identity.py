@@ -13,12 +13,15 @@ def prepare_split(layer: Layer) -> Operator:
 
 
 def prepare_noop(layer: Layer) -> Operator:
-    """Noop: the tops are the bottoms, one to one. Follows: ncnn src/layer/noop.cpp @ a4d2ea1d."""
-    if len(layer.tops) > len(layer.bottoms):
-        raise fault(layer, f"has {len(layer.tops)} top blobs, but {len(layer.bottoms)} bottom blobs")
+    """Noop: the tops are the bottoms, one to one. Follows: ncnn src/layer/noop.cpp @ a4d2ea1d.
+
+    One with more tops than bottoms is an error when it runs, not before: it may stand in a network unused.
+    """
     count = len(layer.tops)
 
     def operator(bottoms: list[Array]) -> list[Array]:
+        if count > len(bottoms):
+            raise fault(layer, f"has {count} top blobs, but {len(bottoms)} bottom blobs")
         return bottoms[:count]
 
     return operator

@@ -1,0 +1,1 @@
+"""Judge one golden case on one engine: what differs from the record, and how the rest agrees."""
