@@ -27,7 +27,7 @@ from fastpath.kernels.packing import fits_dense, fits_depthwise, round_up
 from fastpath.kernels.source.capacity import CHANNELS, FEATURES, PATCH, SLACK
 from fastpath.kernels.staircase import Stairs
 from fastpath.layers.activation import NONE, RELU, Activation
-from fastpath.layers.common import Array, Operator
+from fastpath.layers.common import Array, Floats, Operator
 from fastpath.layers.epilogue import (
     descales,
     read_bias,
@@ -174,6 +174,24 @@ def read_inner_product(layer: Layer, bottom: Array) -> Convolution8:
     )
 
 
+def _slopes(layer: Layer, channels: int) -> Floats | None:
+    """What a layer of type ReLU or PReLU multiplies the negative values of each channel by; None for other layers."""
+    if layer.type == "ReLU":
+        return np.full(channels, layer.get.number("slope"), np.float32)
+    if layer.type == "PReLU" and layer.get.integer("num_slope") in (1, channels):
+        slopes = np.array(layer.weight("slope_data").floats(), np.float32)
+        return np.broadcast_to(slopes, channels).copy()
+    return None
+
+
+def _joins(layer: Layer, convolution: Convolution8) -> bool:
+    """Whether a layer is a ReLU, leaky or not, that can be one staircase with the convolution before it."""
+    slopes = _slopes(layer, convolution.num_output)
+    if slopes is None or convolution.activation.type not in (NONE, RELU):
+        return False
+    return not slopes.any() or (convolution.activation.type == NONE and convolution.top_scale is None)
+
+
 class Groups:
     """Names that belong together; `find` gives one name for all of a group."""
 
@@ -245,16 +263,11 @@ class CodeFlow:
             self.readers[name]: index
             for index, convolution in self.convolutions.items()
             if (name := convolution.layer.tops[0]) in self.readers
-            and convolution.activation.type in (NONE, RELU)
-            and self._is_relu(self.layers[self.readers[name]])
+            and _joins(self.layers[self.readers[name]], convolution)
         }
         self.hidden = {name for name in blobs if self._can_hide(name)}
         while shown := self._must_show():
             self.hidden -= shown
-
-    @staticmethod
-    def _is_relu(layer: Layer) -> bool:
-        return layer.type == "ReLU" and layer.get.number("slope") == 0
 
     def _read(self, index: int, layer: Layer) -> None:
         """Take a layer if kernels can run it. Refusal where they cannot."""
@@ -352,9 +365,13 @@ class CodeFlow:
     def _climb(self, index: int, scale: np.float32) -> Stairs | None:
         convolution = self.convolutions[index]
         if self.relus.get(self.readers[convolution.layer.tops[0]]) == index:
-            relu = copy(convolution.activation)
-            relu.type = RELU
-            convolution = replace(convolution, activation=relu)
+            slopes = _slopes(self.layers[self.readers[convolution.layer.tops[0]]], convolution.num_output)
+            if slopes is not None and slopes.any():
+                convolution = replace(convolution, slopes=slopes)
+            else:
+                relu = copy(convolution.activation)
+                relu.type = RELU
+                convolution = replace(convolution, activation=relu)
         return convolution.stairs(scale)
 
     def _badly_padded(self) -> set[str]:

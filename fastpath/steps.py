@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from librt.vecs import vec
-from mypy_extensions import i32, u8
+from mypy_extensions import i32, i64, u8
 from numpy.typing import NDArray
 
 from fastpath.arena import Buffer, byte_buffer, int_buffer, long_vec, word_buffer
@@ -41,13 +41,13 @@ from fastpath.kernels.source.capacity import (
     STEPS,
 )
 from fastpath.kernels.source.records import DepthwiseWeights, Feature, Scratch, Staircase, Weights, Window
-from fastpath.kernels.staircase import Stairs, find_steps, fit
+from fastpath.kernels.staircase import Stairs, find_steps, fit, fit_bent
 from fastpath.layers.activation import CLIP, NONE, RELU, Activation
 from fastpath.layers.common import Array, Floats, Operator, fault
 from fastpath.layers.epilogue import Epilogue
 from fastpath.layers.window import Pads, resolve_pads
 from fastpath.layers.window import Window as LayerWindow
-from fastpath.rounding import BLOCK, finite, round_in_place
+from fastpath.rounding import BLOCK, finite, quantize, round_in_place
 from spec.graph import Layer, Shape
 
 SIGNED_ZERO = 128
@@ -70,6 +70,9 @@ STEPPED_RUN = 64
 
 FLOAT_TILE = 256 * 1024
 """Sums that wait together to become floats."""
+
+STEEPEST = np.float32(1000)
+"""The steepest slope of a leaky ReLU that integers stand for."""
 
 LARGEST_STEP = 2**31 - 1
 """A sum that is never reached."""
@@ -162,6 +165,8 @@ class Convolution8:
     descale: Floats
     bottom_scale: np.float32
     top_scale: np.float32 | None
+    slopes: Floats | None = None
+    """What negative values are multiplied by behind all other steps, per channel: the layer behind is leaky."""
 
     @property
     def num_output(self) -> int:
@@ -193,6 +198,8 @@ class Convolution8:
         epilogue = self.epilogue(top_scale)
         if epilogue.must_check:
             return None
+        if self.slopes is not None:
+            return self._bent_stairs(top_scale, self.slopes)
 
         def chain(sums: NDArray[np.float32]) -> NDArray[np.int8]:
             epilogue(sums)
@@ -203,8 +210,34 @@ class Convolution8:
         low, high = int(extremes.min()), int(extremes.max())
         if low == high:
             return None
-        slopes = self.descale.astype(np.float64) * np.float64(top_scale)
-        return fit(find_steps(chain, bounds, low, high), slopes, bounds, low, high)
+        return fit(find_steps(chain, bounds, low, high), self._codes_per_sum(top_scale), bounds, low, high)
+
+    def _codes_per_sum(self, top_scale: np.float32) -> NDArray[np.float64]:
+        return self.descale.astype(np.float64) * np.float64(top_scale)
+
+    def _bent_stairs(self, top_scale: np.float32, slopes: Floats) -> Stairs | None:
+        """The same with a leaky ReLU behind bias and activation."""
+        if not (np.abs(slopes) <= STEEPEST).all() or self.num_output > CHANNELS // 2:
+            return None
+        float_steps = self.epilogue(None)
+
+        def positive(sums: NDArray[np.float32]) -> NDArray[np.int8]:
+            float_steps(sums)
+            return (sums > 0).astype(np.int8)
+
+        def chain(sums: NDArray[np.float32]) -> NDArray[np.int8]:
+            float_steps(sums)
+            return quantize(np.where(sums < 0, sums * slopes[:, np.newaxis], sums), top_scale)
+
+        bounds = self.bounds
+        bend = find_steps(positive, bounds, 0, 1)[:, 0]
+        turns = np.stack([-bounds, np.maximum(bend - 1, -bounds), np.minimum(bend, bounds), bounds], axis=1)
+        extremes = chain(turns.astype(np.float32))
+        low, high = int(extremes.min()), int(extremes.max())
+        if low == high:
+            return None
+        per_sum = self._codes_per_sum(top_scale)
+        return fit_bent(chain, bend, per_sum, per_sum * slopes, bounds, low, high)
 
 
 def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, excess: NDArray[np.int64]) -> Staircase:
@@ -213,17 +246,24 @@ def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, e
     odd = np.flatnonzero(~stairs.fits)
     stepped = odd.size * FEW > channels
     repeat = max((STEPPED_RUN if stepped else LANE_RUN) // channels, 1)
-    c = stairs.c + (np.int64(zero) << np.int64(stairs.shift)) - excess * stairs.m
+    lift = np.int64(zero) << np.int64(stairs.shift)
+    c = stairs.c + lift - excess * stairs.m
     table, place = workshop.no_table, 0
     if odd.size:
-        thresholds = np.full((channels, 256), LARGEST_STEP, np.int64)
-        first = stairs.low + zero
-        raw = np.where(stairs.steps > stairs.bounds[:, np.newaxis], LARGEST_STEP, stairs.steps + excess[:, np.newaxis])
-        thresholds[:, first : first + raw.shape[1]] = raw
+        thresholds = _thresholds(stairs, stairs.steps, excess, stairs.low + zero)
+        if stairs.lower is not None:
+            below = _thresholds(stairs, stairs.lower.steps, excess * stairs.lower.turn, stairs.low + zero)
+            thresholds = np.concatenate([thresholds, below], axis=1)
         used = np.tile(thresholds, (repeat, 1)) if stepped else thresholds[odd]
         buffer, entry = workshop.table(used.size)
         buffer.items[entry : entry + used.size] = used.reshape(-1)
         table, place = buffer.data, buffer.start + entry
+    bend, lower_m, lower_c, turn = vec[i64](), vec[i64](), vec[i64](), vec[i64]()
+    if stairs.lower is not None:
+        bend = long_vec(np.tile(stairs.lower.bend + excess, repeat), CHANNELS)
+        lower_m = long_vec(np.tile(stairs.lower.m, repeat), CHANNELS)
+        lower_c = long_vec(np.tile(stairs.lower.c + lift - excess * stairs.lower.m, repeat), CHANNELS)
+        turn = long_vec(np.tile(stairs.lower.turn, repeat), CHANNELS)
     record: Staircase = kernels.records.Staircase(
         long_vec(np.tile(stairs.m, repeat), CHANNELS),
         long_vec(np.tile(c, repeat), CHANNELS),
@@ -236,8 +276,21 @@ def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, e
         long_vec(odd, 0 if stepped else odd.size),
         channels,
         repeat,
+        stairs.lower is not None,
+        bend,
+        lower_m,
+        lower_c,
+        turn,
     )
     return record
+
+
+def _thresholds(stairs: Stairs, steps: NDArray[np.int64], excess: NDArray[np.int64], first: int) -> NDArray[np.int64]:
+    """Tables (channels, 256) of steps, the step to the byte after `first` at that place."""
+    table = np.full((steps.shape[0], 256), LARGEST_STEP, np.int64)
+    unreached = steps > stairs.bounds[:, np.newaxis]
+    table[:, first : first + steps.shape[1]] = np.where(unreached, LARGEST_STEP, steps + excess[:, np.newaxis])
+    return table
 
 
 def window_record(kernels: Kernels, window: LayerWindow, out_h: int, out_w: int) -> Window:

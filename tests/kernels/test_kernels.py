@@ -192,19 +192,29 @@ def test_max_pool(
 @pytest.mark.parametrize("odd", [[], [1, 3], [0, 1, 2, 3, 4]], ids=["linear", "two odd channels", "stepped"])
 @pytest.mark.parametrize("repeat", [1, 3])
 @pytest.mark.parametrize("gap", [0, 2])
-def test_requantize(level: str, odd: list[int], repeat: int, gap: int, sums: Buffer[Any], target: Buffer[Any]) -> None:
-    """byte = (sum * 3 >> 6) + 100; odd channels have a line that gives one less, and a table of the steps."""
+@pytest.mark.parametrize("bent", [False, True])
+def test_requantize(
+    level: str, odd: list[int], repeat: int, gap: int, bent: bool, sums: Buffer[Any], target: Buffer[Any]
+) -> None:
+    """byte = (sum * 3 >> 6) + 100; odd channels have a line that gives one less, and a table of the steps.
+
+    With a bend, byte = (sum * -2 >> 6) + 50 for sums below 10.
+    """
     kernels = kernels_of(level)
     channels, pixels, low, high, shift = 5, 7, 1, 255, 6
     stepped = len(odd) == channels
     totals = np.random.default_rng(SEED).integers(-5000, 5000, (pixels, channels))
     sums.items[: totals.size] = totals.reshape(-1)
     expected = np.clip((totals * 3 >> shift) + 100, low, high)
+    if bent:
+        expected = np.where(totals < 10, np.clip((totals * -2 >> shift) + 50, low, high), expected)
     c = np.full(channels, 100 << shift)
     c[odd] -= 1 << shift
     table = int_buffer(1048576 + CHANNELS * 256)
     reach = -(((100 - np.arange(256) - 1) << shift) // 3)
-    table.items[: channels * 256 * repeat] = np.tile(reach, channels * repeat)
+    if bent:
+        reach = np.concatenate([reach, -(((50 - np.arange(256) - 1) << shift) // 2)])
+    table.items[: channels * reach.size * repeat] = np.tile(reach, channels * repeat)
     stairs = kernels.records.Staircase(
         long_vec(np.full(channels * repeat, 3), CHANNELS),
         long_vec(np.tile(c, repeat), CHANNELS),
@@ -217,6 +227,11 @@ def test_requantize(level: str, odd: list[int], repeat: int, gap: int, sums: Buf
         long_vec(np.array(odd), 0 if stepped else len(odd)),
         channels,
         repeat,
+        bent,
+        long_vec(np.full(channels * repeat, 10), CHANNELS),
+        long_vec(np.full(channels * repeat, -2), CHANNELS),
+        long_vec(np.tile(c - (50 << shift), repeat), CHANNELS),
+        long_vec(np.full(channels * repeat, -1), CHANNELS),
     )
     scratch = kernels.records.Scratch(target.data, 0, sums.data, sums.start, long_vec(np.zeros(0), 1), word_vec())
     width = channels + gap

@@ -213,6 +213,48 @@ def test_a_relu_layer_joins_its_convolution() -> None:
     assert kernels_in(plan)["relu"] == "nothing"
 
 
+@settings(max_examples=25)
+@given(
+    slopes=st.lists(st.floats(-1.5, 1.5, width=32), min_size=8, max_size=8),
+    descaled=st.floats(0.125, 8, width=32),
+    steps=st.booleans(),
+)
+def test_a_leaky_layer_joins_its_convolution(slopes: list[float], descaled: float, steps: bool) -> None:
+    """Slopes may be negative: the codes then fall and rise again. With `steps` tables decide in every channel."""
+    prelu = Layer("PReLU", "leaky", ["a"], ["b"], {0: 8})
+    prelu.weights["slope_data"] = float_weight("slope_data", array("f", slopes), "raw")
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 5, 8), activation=0, bottom_scale=40.0 * descaled),
+            prelu,
+            convolution("second", "b", "out", square(8, 5, 4), bottom_scale=20.0),
+        ]
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        if steps:
+            patch.setattr("fastpath.steps.FEW", 10**6)
+            patch.setattr("fastpath.kernels.staircase._Lines.exact", lambda lines, m: np.zeros(m.shape, bool))
+        plan = assert_plan_equals_numpy(graph, {"in": image((3, 5, 5))})
+    assert kernels_in(plan)["first"].endswith("codes")
+    assert kernels_in(plan)["leaky"] == "nothing"
+
+
+@pytest.mark.parametrize("slope", [0.1, 1.5])
+def test_a_leaky_relu_layer_joins_its_convolution(slope: float) -> None:
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 5, 8), activation=0),
+            Layer("ReLU", "leaky", ["a"], ["b"], {0: slope}),
+            convolution("second", "b", "out", square(8, 5, 4)),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 5, 5))})
+    assert kernels_in(plan)["first"].endswith("codes")
+    assert kernels_in(plan)["leaky"] == "nothing"
+
+
 @pytest.mark.parametrize("shape", [(20,), (5, 4), (5, 2, 2), (1, 20)])
 @pytest.mark.parametrize("activation", [0, 4, 6])
 def test_inner_product(shape: tuple[int, ...], activation: int) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fastpath.kernels.staircase import Stairs, find_steps, fit
+from fastpath.kernels.staircase import Stairs, find_steps, fit, fit_bent
 from fastpath.rounding import quantize
 
 BOUND = 3000
@@ -50,6 +50,53 @@ def test_integers_equal_the_float_steps_for_every_sum(
         assert (np.diff(steps, axis=1) == 0).any()
         return
     assert np.array_equal(codes_by(stairs, sums), expected)
+
+
+def codes_by_bent(stairs: Stairs, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same where the line has a bend."""
+    assert stairs.lower is not None
+    lower = stairs.lower
+    below = sums < lower.bend[:, np.newaxis]
+    m = np.where(below, lower.m[:, np.newaxis], stairs.m[:, np.newaxis])
+    c = np.where(below, lower.c[:, np.newaxis], stairs.c[:, np.newaxis])
+    codes: NDArray[np.int64] = (sums * m + c) >> np.int64(stairs.shift)
+    guess = codes.clip(stairs.low, stairs.high - 1)
+    upper_step = np.take_along_axis(stairs.steps, guess - stairs.low, axis=1)
+    lower_step = np.take_along_axis(lower.steps, guess - stairs.low, axis=1)
+    reached = np.where(below, sums * lower.turn[:, np.newaxis] >= lower_step, sums >= upper_step)
+    return np.where(stairs.fits[:, np.newaxis], codes.clip(stairs.low, stairs.high), guess + reached)
+
+
+@given(
+    descale=st.lists(st.floats(2.0**-12, 0.25, width=32), min_size=1, max_size=4),
+    bias=st.floats(-20, 20, width=32),
+    scale=st.floats(0.25, 8, width=32),
+    slope=st.floats(-2, 2, width=32),
+)
+def test_a_bent_line_equals_the_leaky_float_steps(
+    descale: list[float], bias: float, scale: float, slope: float
+) -> None:
+    factors = np.array(descale, np.float32)[:, np.newaxis]
+
+    def chain(sums: NDArray[np.float32]) -> NDArray[np.int8]:
+        values = sums * factors + np.float32(bias)
+        return quantize(np.where(values < 0, values * np.float32(slope), values), np.float32(scale))
+
+    sums = np.tile(np.arange(-BOUND, BOUND + 1), (len(descale), 1))
+    values = sums.astype(np.float32) * factors + np.float32(bias)
+    bend = np.where((values > 0).any(axis=1), (values > 0).argmax(axis=1), 2 * BOUND + 1) - BOUND
+    expected = chain(sums.astype(np.float32))
+    low, high = int(expected.min()), int(expected.max())
+    if low == high:
+        return
+    slopes = factors[:, 0].astype(np.float64) * scale
+    bounds = np.full(len(descale), BOUND)
+    stairs = fit_bent(chain, bend, slopes, slopes * np.float32(slope), bounds, low, high)
+    if stairs is None:
+        # Only where codes leap: more than one step at a single sum.
+        assert (np.abs(np.diff(expected, axis=1).astype(int)) > 1).any()
+        return
+    assert np.array_equal(codes_by_bent(stairs, sums), expected)
 
 
 def test_steps_of_a_known_staircase() -> None:

@@ -101,6 +101,10 @@ class Staircase:
     and the smallest sum whose byte is larger decides: with `stepped` in all of them, `steps[first + channel * 256 +
     byte]`; otherwise in the channels odd[i], `steps[first + i * 256 + byte]`. `m`, `c` and, with `stepped`, `steps`
     hold the numbers of all channels `repeat` times.
+
+    Where the line has a bend (`bent`), sums below `bend` take `lower_m` and `lower_c` instead. There the bytes may fall
+    as the sum grows: `turn` is then -1, else 1. Steps of such channels are 256 for the sums above the bend, and 256 for
+    sum * turn below it.
     """
 
     def __init__(
@@ -116,6 +120,11 @@ class Staircase:
         odd: vec[i64],
         channels: i64,
         repeat: i64,
+        bent: bool,
+        bend: vec[i64],
+        lower_m: vec[i64],
+        lower_c: vec[i64],
+        turn: vec[i64],
     ) -> None:
         self.m: vec[i64] = m
         self.c: vec[i64] = c
@@ -128,6 +137,11 @@ class Staircase:
         self.odd: vec[i64] = odd
         self.channels: i64 = channels
         self.repeat: i64 = repeat
+        self.bent: bool = bent
+        self.bend: vec[i64] = bend
+        self.lower_m: vec[i64] = lower_m
+        self.lower_c: vec[i64] = lower_c
+        self.turn: vec[i64] = turn
 
 
 @final

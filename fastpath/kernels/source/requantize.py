@@ -49,6 +49,57 @@ def linear(
         b += out_step
 
 
+def bent(
+    acc: vec[i32],
+    start: i64,
+    step: i64,
+    count: i64,
+    channels: i64,
+    m: vec[i64],
+    c: vec[i64],
+    bend: vec[i64],
+    lower_m: vec[i64],
+    lower_c: vec[i64],
+    shift: i64,
+    low: i32,
+    high: i32,
+    out: vec[u8],
+    out_start: i64,
+    out_step: i64,
+) -> None:
+    """The same where the line has a bend."""
+    if len(acc) < ACCUMULATORS or len(out) < FEATURES or len(m) < CHANNELS or len(c) < CHANNELS:
+        raise ValueError("buffer too small")
+    if len(bend) < CHANNELS or len(lower_m) < CHANNELS or len(lower_c) < CHANNELS:
+        raise ValueError("buffer too small")
+    if channels < 0 or channels > CHANNELS or shift < 0 or shift > 62:
+        raise ValueError("layer too large")
+    j: i64 = 0
+    _p: i64 = 0
+    a = start
+    b = out_start
+    for _p in range(count):
+        if a < 0 or a > LAST_SUMS or b < 0 or b > LAST_PIXEL:
+            raise ValueError("row out of range")
+        for j in range(channels):
+            total = i64(acc[a + j])
+            slope = m[j]
+            offset = c[j]
+            lower_slope = lower_m[j]
+            lower_offset = lower_c[j]
+            if total < bend[j]:
+                slope = lower_slope
+                offset = lower_offset
+            u = i32((total * slope + offset) >> shift)
+            if u > high:
+                u = high
+            if u < low:
+                u = low
+            out[b + j] = u8(u)
+        a += step
+        b += out_step
+
+
 def stepped(
     acc: vec[i32],
     start: i64,
@@ -102,6 +153,72 @@ def stepped(
         b += out_step
 
 
+def bent_stepped(
+    acc: vec[i32],
+    start: i64,
+    step: i64,
+    count: i64,
+    channels: i64,
+    m: vec[i64],
+    c: vec[i64],
+    bend: vec[i64],
+    lower_m: vec[i64],
+    lower_c: vec[i64],
+    turn: vec[i64],
+    shift: i64,
+    low: i32,
+    high: i32,
+    steps: vec[i32],
+    first: i64,
+    codes: vec[i16],
+    out: vec[u8],
+    out_start: i64,
+    out_step: i64,
+) -> None:
+    """The same where the line has a bend."""
+    if len(acc) < ACCUMULATORS or len(out) < FEATURES or len(m) < CHANNELS or len(c) < CHANNELS:
+        raise ValueError("buffer too small")
+    if len(steps) < STEPS + CHANNELS * 256 or len(codes) < CHANNELS or channels < 0 or channels > CHANNELS:
+        raise ValueError("buffer too small")
+    if shift < 0 or shift > 62 or first < 0 or first > STEPS:
+        raise ValueError("layer too large")
+    last = high - 1
+    j: i64 = 0
+    _p: i64 = 0
+    a = start
+    b = out_start
+    for _p in range(count):
+        if a < 0 or a > LAST_SUMS or b < 0 or b > LAST_PIXEL:
+            raise ValueError("row out of range")
+        for j in range(channels):
+            wide = i64(acc[a + j])
+            slope = m[j]
+            offset = c[j]
+            lower_slope = lower_m[j]
+            lower_offset = lower_c[j]
+            turned = wide * turn[j]
+            value = wide
+            side: i64 = 0
+            if wide < bend[j]:
+                slope = lower_slope
+                offset = lower_offset
+                value = turned
+                side = 256
+            u = i32((wide * slope + offset) >> shift)
+            if u > last:
+                u = last
+            if u < low:
+                u = low
+            v = u & 255
+            if value >= i64(steps[first + j * 512 + side + i64(u & 255)]):
+                v += 1
+            codes[j] = i16(v)
+        for j in range(channels):
+            out[b + j] = u8(codes[j])
+        a += step
+        b += out_step
+
+
 def mend(scratch: Scratch, start: i64, step: i64, count: i64, stairs: Staircase, top: Feature, at: i64) -> None:
     """Write the bytes of the odd channels of `count` pixels again, by their steps."""
     acc = scratch.acc
@@ -110,19 +227,26 @@ def mend(scratch: Scratch, start: i64, step: i64, count: i64, stairs: Staircase,
     i: i64 = 0
     p: i64 = 0
     channel: i64 = 0
+    entries: i64 = 512 if stairs.bent else 256
     for i in range(len(stairs.odd)):
         channel = stairs.odd[i]
-        m = stairs.m[channel]
-        c = stairs.c[channel]
-        first = stairs.first + i * 256
         for p in range(count):
-            total = acc[start + p * step + channel]
-            u = i32((i64(total) * m + c) >> stairs.shift)
+            total = i64(acc[start + p * step + channel])
+            value = total
+            slope = stairs.m[channel]
+            offset = stairs.c[channel]
+            first = stairs.first + i * entries
+            if stairs.bent and total < stairs.bend[channel]:
+                value = total * stairs.turn[channel]
+                slope = stairs.lower_m[channel]
+                offset = stairs.lower_c[channel]
+                first += 256
+            u = i32((total * slope + offset) >> stairs.shift)
             if u > last:
                 u = last
             if u < stairs.low:
                 u = stairs.low
-            if total >= stairs.steps[first + i64(u)]:
+            if value >= i64(stairs.steps[first + i64(u)]):
                 u += 1
             out[at + p * top.pixel + channel] = u8(u)
 
@@ -139,7 +263,18 @@ def pixels(
     out: i64,
 ) -> None:
     """Write `count` runs of `channels` bytes, `out` apart from place `at` on."""
-    if stairs.stepped:
+    if stairs.stepped and stairs.bent:
+        bent_stepped(
+            scratch.acc, start, step, count, channels, stairs.m, stairs.c, stairs.bend, stairs.lower_m, stairs.lower_c,
+            stairs.turn, stairs.shift, stairs.low, stairs.high, stairs.steps, stairs.first, scratch.codes, top.data, at,
+            out,
+        )  # fmt: skip
+    elif stairs.bent:
+        bent(
+            scratch.acc, start, step, count, channels, stairs.m, stairs.c, stairs.bend, stairs.lower_m, stairs.lower_c,
+            stairs.shift, stairs.low, stairs.high, top.data, at, out,
+        )  # fmt: skip
+    elif stairs.stepped:
         stepped(
             scratch.acc, start, step, count, channels, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
             stairs.steps, stairs.first, scratch.codes, top.data, at, out,
