@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -140,3 +141,18 @@ def edit_distance(a: str, b: str) -> int:
         for j, right in enumerate(b, start=1):
             diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (left != right))
     return row[-1]
+
+
+def as_json(record: object) -> bytes:
+    """A record as JSON, which knows no infinity: such figures, like the SNR of equal blobs, become null."""
+    return json.dumps(_finite(record), indent=1, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _finite(record: object) -> object:
+    if isinstance(record, float):
+        return record if math.isfinite(record) else None
+    if isinstance(record, dict):
+        return {key: _finite(value) for key, value in record.items()}
+    if isinstance(record, list):
+        return [_finite(value) for value in record]
+    return record

@@ -8,7 +8,7 @@ the goal needs, and no more multiplications than allowed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -47,6 +47,9 @@ ROUNDS = 3
 
 LEAST_COST = 1e-5
 """Layers that cost less than this share of the multiplications count as this."""
+
+SEARCHED_AGAIN = "searched again"
+"""What candidates are called whose scales were searched with their exceptions in place."""
 
 BASELINES = ("kl", "aciq")
 """The methods of ncnn2table that every outcome is held against."""
@@ -174,13 +177,15 @@ class _Tuning:
                 found.append(aciq_calibration(layer, scales, *pair, upstream=False))
         return Calibration(found, static_rows(self.graph)).rows()
 
-    def search(self, *, sequential: bool, given: Mapping[str, float] | None = None) -> Choices:
+    def search(
+        self, *, sequential: bool, given: Mapping[str, float] | None = None, floats: Collection[str] = ()
+    ) -> Choices:
         """Scales searched layer by layer."""
         return Search(
             self.graph,
             self.searched,
             self.statistics,
-            floats=self.limits.never_int8,
+            floats=floats or self.limits.never_int8,
             sequential=sequential,
             keep_six_bits=self.limits.keep_six_bits,
             given=given,
@@ -260,6 +265,12 @@ class _Tuning:
             low, high = (low, middle) if self.goal.reached(candidate(middle).score) else (middle, high)
         return candidate(high)
 
+    def searched_again(self, chosen: Candidate) -> Candidate:
+        """The candidate with scales that know which layers stay float: less error comes from before."""
+        self.choices[SEARCHED_AGAIN] = self.search(sequential=True, floats=chosen.floats)
+        self.rows[SEARCHED_AGAIN] = self.choices[SEARCHED_AGAIN].rows(self.graph)
+        return self.measure(self.name(SEARCHED_AGAIN, chosen.floats), self.rows[SEARCHED_AGAIN], chosen.floats)
+
     def settled(self, chosen: Candidate, base: str) -> tuple[Candidate, list[LayerException]]:
         """The candidate without the exceptions that the goal, or else the best score, can do without; and the rest.
 
@@ -312,14 +323,21 @@ def tune(
     """Choose the table of the float network `graph`. `judge` should hold other samples than those given here.
 
     The outcome is never worse than kl and aciq on the judge's samples, because both are candidates. CalibrationError
-    without samples, or where an activation is NaN or infinite.
+    without samples, or where an activation is NaN or infinite; GraphError for a layer in the limits that is not there.
     """
+    never = {name: None for layer in limits.never_int8 for name in later_of_type(graph, graph.layer(layer))}
+    limits = replace(limits, never_int8=tuple(never))
     tuning = _Tuning(graph, samples, judge, goal, limits, report, progress)
     with np.errstate(all="ignore"):
         tuning.prepare()
         base = chosen = tuning.all_int8()
+        name = base.name
         if not goal.reached(base.score):
             chosen = tuning.with_exceptions(base)
-        chosen, exceptions = tuning.settled(chosen, base.name)
+        if chosen.floats and not goal.reached(chosen.score):
+            again = tuning.searched_again(chosen)
+            if goal.rank(again.score) > goal.rank(chosen.score):
+                chosen, name = again, SEARCHED_AGAIN
+        chosen, exceptions = tuning.settled(chosen, name)
     reached = goal.reached(chosen.score)
-    return Outcome(chosen, goal, reached, tuning.candidates, exceptions, tuning.choices.get(base.name))
+    return Outcome(chosen, goal, reached, tuning.candidates, exceptions, tuning.choices.get(name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import click
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fastpath.accuracy.compare import Comparison, LayerTrace, cause, compare
+from fastpath.accuracy.metrics import as_json
 from fastpath.accuracy.samples import open_samples
 from fastpath.commands.engines import RUN_ENGINES, open_engine
 from fastpath.commands.inputs import ImageOptions, image_options, load_input
@@ -66,7 +66,7 @@ def command(
     show(comparisons, len(feeds))
     if json_path is not None:
         record = {"samples": len(feeds), "engines": [comparison.record() for comparison in comparisons]}
-        write_files({json_path: json.dumps(record, indent=1).encode()})
+        write_files({json_path: as_json(record)})
     if html_path is not None:
         from fastpath.accuracy.report.page import render  # jinja2 is needed here only
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from rich.table import Table
 
 from fastpath.accuracy.evaluate import Evaluation, evaluate
+from fastpath.accuracy.metrics import as_json
 from fastpath.accuracy.samples import open_samples
 from fastpath.commands.command_line import report
 from fastpath.commands.engines import RUN_ENGINES, open_engine
@@ -75,7 +75,7 @@ def command(
         )
     show(found, len(opened))
     if json_path is not None:
-        write_files({json_path: json.dumps([each.record() for each in found], indent=1, ensure_ascii=False).encode()})
+        write_files({json_path: as_json([each.record() for each in found])})
     report(f"{len(opened)} samples, {time.perf_counter() - start:.1f} s")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from fastpath.accuracy.data_checks import check_data
 from fastpath.accuracy.goals import Goal, Judge, parse_goal
-from fastpath.accuracy.metrics import Labels
+from fastpath.accuracy.metrics import Labels, as_json
 from fastpath.accuracy.network import FastEngine
 from fastpath.accuracy.samples import Sample, open_samples, read_array
 from fastpath.accuracy.tables import quantized
@@ -48,7 +47,13 @@ NOT_REACHED = 1
 @click.option("--model", nargs=2, help="Write the int8 model too: PARAM BIN.")
 @click.option("--judge", "judges", multiple=True, help="Samples to judge by, also as a stack in an .npy file.")
 @click.option("--labels", help="The classes of the samples to judge by: an .npy file of integers.")
-@click.option("--least-int8", default=90.0, show_default=True, help="Percent of multiplications that stay in int8.")
+@click.option(
+    "--least-int8",
+    type=click.FloatRange(0, 100),
+    default=90.0,
+    show_default=True,
+    help="Percent of multiplications that stay in int8.",
+)
 @click.option("--never", "never", multiple=True, help="A layer that stays float in any case.")
 @click.option("--six-bits", is_flag=True, help="Keep 3x3 stride-1 weights to six bits, as ncnn2table does.")
 @click.option("--json", "json_path", help="Write what was measured to this file.")
@@ -97,7 +102,7 @@ def command(
     if model is not None:
         write_model(quantized(graph, outcome.chosen.table), *model, fp16=True, narrow=narrowing(upstream=False))
     if json_path is not None:
-        write_files({json_path: json.dumps(record(outcome), indent=1).encode()})
+        write_files({json_path: as_json(record(outcome))})
     show(outcome, graph, len(judging))
     report(f"{time.perf_counter() - start:.0f} s, {len(calibrating)} samples to calibrate, {len(judging)} to judge")
     return 0 if outcome.reached else NOT_REACHED

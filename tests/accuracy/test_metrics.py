@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import math
 
 import numpy as np
@@ -50,6 +51,13 @@ def test_sums_add_up(a: np.ndarray, b: np.ndarray) -> None:
     assert apart.snr == pytest.approx(together.snr, rel=1e-9)
     assert apart.largest == together.largest
     assert apart.count == together.count
+
+
+def test_figures_without_end_are_null() -> None:
+    assert json.loads(metrics.as_json({"snr_db": math.inf, "list": [1.5, -math.inf, "é"]})) == {
+        "snr_db": None,
+        "list": [1.5, None, "é"],
+    }
 
 
 def test_first_of_equal_scores_wins() -> None:
