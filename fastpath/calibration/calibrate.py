@@ -1,31 +1,34 @@
 """The twin of `spec.calibration.calibrate`: from a float network and samples to the rows of a calibration table.
 
-Both passes look at the same activations. They are kept between the passes while they fit into `HELD_BYTES`; otherwise
-the network runs twice.
+Histograms need the range of all samples first, so there are two passes over the data. But one inference a sample is
+enough: each process keeps the activations of its samples in memory, up to its share of `memory` bytes, and the second
+pass reads those. Samples whose activations did not fit are run again. Both ways see the same numbers, and ranges and
+histograms merge exactly in any order, so neither the memory nor the number of workers can change a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastpath.calibration.aciq import gaussian_clip
+from fastpath.calibration.bottoms import HELD_BYTES as HELD_BYTES
+from fastpath.calibration.bottoms import Activations as Activations
+from fastpath.calibration.bottoms import Bottoms as Bottoms
+from fastpath.calibration.bottoms import Sample as Sample
+from fastpath.calibration.bottoms import Tick
+from fastpath.calibration.bottoms import net_activations as net_activations
 from fastpath.calibration.checkpoint import Checkpoint
-from fastpath.calibration.eq import MOST_SAMPLES, search_scales
-from fastpath.calibration.kl import kl_threshold
-from fastpath.calibration.statistics import (
-    NO_RANGE,
-    Floats,
-    Histogram,
-    Range,
-    blob_histogram,
-    blob_range,
-    empty_histogram,
-    examined_values,
-)
+from fastpath.calibration.crew import Alone, Crew, Executors, Job, Task
+from fastpath.calibration.eq import MOST_SAMPLES
+from fastpath.calibration.kl import KlThreshold, kl_threshold
+from fastpath.calibration.statistics import NO_RANGE, Histogram, Range, empty_histogram
 from fastpath.calibration.weight_scales import (
     INT8_MAX,
     Method,
@@ -35,46 +38,25 @@ from fastpath.calibration.weight_scales import (
     weight_groups,
     weight_scales,
 )
-from fastpath.calibration.workers import Workers
-from fastpath.net import Net
+from fastpath.calibration.workers import Processes
 from spec.errors import CalibrationError
 from spec.graph import Graph, Layer
 
-HELD_BYTES = 512 << 20
-"""Activations up to this many bytes are kept from the first pass for the second."""
-
-Activations = Callable[[Sequence[Floats], Sequence[str]], list[Floats]]
-"""Runs the float network on one sample, a blob for each Input layer in file order, and returns the blobs asked for."""
-
 Progress = Callable[[str, int, int], None]
-"""Called with the stage, the position of a sample and the number of samples, before each sample."""
+"""Called with the stage, how much of it is done, and how much there is, before each sample."""
+
+RANGES, HISTOGRAMS, SEARCH = "count the absmax", "build histogram", "search scales"
+"""The stages."""
+
+SHARDS_PER_WORKER = 4
+"""Into at least so many parts per worker the samples are cut."""
+
+LARGEST_SHARD = 64
+"""Samples of one part, at most."""
 
 
 def _no_progress(stage: str, done: int, total: int) -> None:
     pass
-
-
-class Sample(Protocol):
-    """One sample: what messages call it, and its input blobs, which are loaded when they are needed."""
-
-    @property
-    def name(self) -> str:
-        """What messages call the sample."""
-
-    def load(self) -> list[Floats]:
-        """One blob for each Input layer, in file order."""
-
-
-def net_activations(net: Net) -> Activations:
-    """The float network `net` as calibration sees it."""
-
-    def run(inputs: Sequence[Floats], names: Sequence[str]) -> list[Floats]:
-        with net.create_extractor() as extractor:
-            for name, blob in zip(net.input_names(), inputs, strict=True):
-                extractor.input(name, blob)
-            return [extractor.extract(name)[1] for name in names]
-
-    return run
 
 
 @dataclass(frozen=True)
@@ -110,42 +92,6 @@ class Calibration:
         return [*weights, *bottoms, *self.static]
 
 
-class Bottoms:
-    """The bottom blobs of some layers, sample by sample; kept for the next pass while they are not too large."""
-
-    def __init__(
-        self,
-        layers: Sequence[Layer],
-        samples: Sequence[Sample],
-        activations: Activations,
-        upstream: bool = False,
-        held_bytes: int = HELD_BYTES,
-    ) -> None:
-        self.samples = samples
-        self._names = [layer.bottoms[0] for layer in layers]
-        self._activations = activations
-        self._upstream = upstream
-        self._free = held_bytes
-        self._held: dict[int, list[Floats]] = {}
-
-    @property
-    def complete(self) -> bool:
-        """Whether the next pass needs no inference."""
-        return len(self._held) == len(self.samples)
-
-    def of(self, position: int) -> list[Floats]:
-        """The values of each layer's first bottom blob for the sample at `position`."""
-        if position in self._held:
-            return self._held[position]
-        blobs = self._activations(self.samples[position].load(), self._names)
-        values = [examined_values(np.asarray(blob, np.float32), self._upstream) for blob in blobs]
-        size = sum(value.nbytes for value in values)
-        if size <= self._free:
-            self._free -= size
-            self._held[position] = values
-        return values
-
-
 def calibrate(
     graph: Graph,
     samples: Sequence[Sample],
@@ -155,6 +101,8 @@ def calibrate(
     upstream: bool = False,
     histograms: bool = False,
     workers: int = 1,
+    executor: Executor | str | None = None,
+    memory: int = HELD_BYTES,
     checkpoint: Checkpoint | None = None,
     report: Callable[[str], None],
     progress: Progress = _no_progress,
@@ -162,52 +110,49 @@ def calibrate(
     """Calibrate all layers of `graph`. CalibrationError without samples, or if an activation is NaN or infinite.
 
     `histograms` asks for histograms also where the method needs none; where they cost nothing they are taken anyway.
-    `workers` processes share the samples. With a `checkpoint`, which needs a single process, an interrupted calibration
-    goes on where it was.
+    More than one of `workers` are processes; or an `executor` does the work: one of `concurrent.futures`, or the Dask
+    cluster whose scheduler has the address. `memory` bounds the bytes of activations that all of them keep. With a
+    `checkpoint` an interrupted calibration goes on where it was.
     """
     layers = convolution_layers(graph)
     if not samples:
         raise CalibrationError("there are no samples to calibrate with")
     scales = [weight_scales(layer, method, upstream=upstream, report=report) for layer in layers]
-    wanted = histograms or method != "aciq"
-    if workers > 1:
-        ranges, taken = _in_processes(graph, samples, workers, upstream, wanted, progress)
-    else:
-        bottoms = Bottoms(layers, samples, activations, upstream)
-        ranges = measure_ranges(layers, bottoms, progress=progress, checkpoint=checkpoint)
-        taken = None
-        if wanted or bottoms.complete:
-            shown = progress if wanted else _no_progress
-            taken = build_histograms(ranges, bottoms, progress=shown, checkpoint=checkpoint)
-    found = [
-        _by_method(method, layer, weights, extent, taken[i] if taken else None, upstream)
-        for i, (layer, weights, extent) in enumerate(zip(layers, scales, ranges, strict=True))
-    ]
-    for each in found:
-        report(each.line())
-    if method == "eq":
-        found = search(found, graph, samples, activations, upstream=upstream, report=report)
-        for each in found:
+    job = Job(graph, samples, upstream, memory)
+    with _crew(job, activations, workers, executor) as crew:
+        passes = Passes(crew, len(layers), len(samples), checkpoint, progress)
+        ranges = passes.ranges()
+        taken = passes.histograms(ranges) if histograms or method != "aciq" or passes.held else None
+        thresholds = passes.thresholds(taken) if taken and method != "aciq" else None
+        found = []
+        for i, (layer, weights, extent) in enumerate(zip(layers, scales, ranges, strict=True)):
+            histogram = taken[i] if taken else None
+            if thresholds:
+                threshold = thresholds[i].threshold
+                each = LayerCalibration(layer, weights, extent, histogram, threshold, scale_of(threshold))
+            else:
+                each = aciq_calibration(layer, weights, extent, histogram, upstream)
             report(each.line())
+            found.append(each)
+        if method == "eq":
+            found = search(found, graph, len(samples), passes, upstream=upstream, report=report)
+            for each in found:
+                report(each.line())
     return Calibration(found, static_rows(graph))
 
 
-def _in_processes(
-    graph: Graph, samples: Sequence[Sample], count: int, upstream: bool, histograms: bool, progress: Progress
-) -> tuple[list[Range], list[Histogram] | None]:
-    """Both passes, or only the first one, in `count` processes."""
-    with Workers(graph, samples, count, upstream=upstream, held_bytes=HELD_BYTES) as workers:
-        ranges = workers.ranges(progress)
-        return ranges, workers.histograms(ranges, progress) if histograms else None
+def _crew(
+    job: Job, activations: Activations, workers: int, executor: Executor | str | None
+) -> AbstractContextManager[Crew]:
+    """Who does the work."""
+    if isinstance(executor, str):
+        from fastpath.calibration.cluster import Cluster  # Dask is an optional dependency
 
-
-def _by_method(
-    method: Method, layer: Layer, weights: list[float], extent: Range, histogram: Histogram | None, upstream: bool
-) -> LayerCalibration:
-    if method == "aciq":
-        return aciq_calibration(layer, weights, extent, histogram, upstream)
-    assert histogram is not None
-    return kl_calibration(layer, weights, extent, histogram)
+        return Cluster(job, executor)
+    if executor is not None:
+        return Executors(job, executor, workers if workers > 1 else None)
+    workers = min(workers, len(job.samples))
+    return Processes(job, activations, workers) if workers > 1 else Alone(job, activations)
 
 
 def weight_only(graph: Graph) -> Calibration:
@@ -215,49 +160,115 @@ def weight_only(graph: Graph) -> Calibration:
     return Calibration([], static_rows(graph))
 
 
-def measure_ranges(
-    layers: Sequence[Layer],
-    bottoms: Bottoms,
-    *,
-    first: int = 0,
-    progress: Progress = _no_progress,
-    checkpoint: Checkpoint | None = None,
-) -> list[Range]:
-    """The first pass: the range of each layer's bottom blob. `first` is the position of the first sample."""
+class Passes:
+    """The stages of a calibration as tasks for a crew. `held` says whether the second pass needs no inference."""
+
+    def __init__(
+        self, crew: Crew, layers: int, samples: int, checkpoint: Checkpoint | None, progress: Progress
+    ) -> None:
+        self.held = False
+        self._crew = crew
+        self._layers = layers
+        self._total = samples
+        self._checkpoint = checkpoint
+        self._progress = progress
+        self._homes: dict[tuple[int, ...], object] = {}
+
+    def ranges(self) -> list[Range]:
+        """The first pass: the range of each layer's bottom blob."""
+        merged = [NO_RANGE] * self._layers
+        done = np.zeros(self._total, np.bool_)
+        if self._checkpoint:
+            done, merged = self._checkpoint.load_ranges(done, merged)
+        shards = self._shards(done)
+        tasks = [Task("ranges", (shard,), len(shard)) for shard in shards]
+        kept = 0
+        for answer in self._crew.do(tasks, self._ticks(RANGES, int(done.sum()), self._total)):
+            ranges, held = answer.value
+            merged = [a.merge(b) for a, b in zip(merged, ranges, strict=True)]
+            shard = shards[answer.position]
+            done[shard] = True
+            if held:
+                kept += len(shard)
+                self._homes[tuple(shard)] = answer.worker
+            if self._checkpoint:
+                self._checkpoint.save_ranges(done, merged, last=bool(done.all()))
+        self.held = kept == self._total
+        return merged
+
+    def histograms(self, ranges: Sequence[Range]) -> list[Histogram]:
+        """The second pass: the histogram of each layer's bottom blob over its range."""
+        merged = [empty_histogram(extent.absmax) for extent in ranges]
+        done = np.zeros(self._total, np.bool_)
+        if self._checkpoint:
+            done, merged = self._checkpoint.load_histograms(done, merged)
+        shards = self._shards(done)
+        tasks = [Task("histograms", (shard, ranges), len(shard), self._homes.get(tuple(shard))) for shard in shards]
+        for answer in self._crew.do(tasks, self._ticks(HISTOGRAMS, int(done.sum()), self._total)):
+            merged = [a.merge(b) for a, b in zip(merged, answer.value, strict=True)]
+            shard = shards[answer.position]
+            done[shard] = True
+            if self._checkpoint:
+                self._checkpoint.save_histograms(done, ranges, merged, last=bool(done.all()))
+        return merged
+
+    def thresholds(self, histograms: Sequence[Histogram]) -> list[KlThreshold]:
+        """What kl makes of each histogram; equal ones, as of copies of a blob, are looked at once."""
+        keys = [(histogram.absmax, histogram.counts.tobytes()) for histogram in histograms]
+        distinct = dict(zip(keys, histograms, strict=True))
+        tasks = [Task("threshold", (histogram,)) for histogram in distinct.values()]
+        found = {answer.position: answer.value for answer in self._crew.do(tasks, lambda: None)}
+        thresholds = dict(zip(distinct, (found[position] for position in range(len(tasks))), strict=True))
+        return [thresholds[key] for key in keys]
+
+    def search(
+        self, layers: Sequence[LayerCalibration], positions: Sequence[Sequence[int]]
+    ) -> Iterable[tuple[list[float], float, list[str]]]:
+        """What eq makes of each layer, with these samples for each: weight scales, activation scale, lines to report.
+
+        In the order of the layers.
+        """
+        tasks = [
+            Task("search", (i, used, found.weight_scales, found.bottom_scale), len(used))
+            for i, (found, used) in enumerate(zip(layers, positions, strict=True))
+        ]
+        total = sum(task.samples for task in tasks)
+        early: dict[int, tuple[list[float], float, list[str]]] = {}
+        for answer in self._crew.do(tasks, self._ticks(SEARCH, 0, total)):
+            early[answer.position] = answer.value
+        return [early[position] for position in range(len(tasks))]
+
+    def _shards(self, done: NDArray[np.bool_]) -> list[list[int]]:
+        """The samples that are not done, in parts: single ones if this thread does the work."""
+        size = self._crew.size
+        step = min(max(self._total // (SHARDS_PER_WORKER * size), 1), LARGEST_SHARD) if size else 1
+        shards = []
+        for start in range(0, self._total, step):
+            missing = [position for position in range(start, min(start + step, self._total)) if not done[position]]
+            if missing:
+                shards.append(missing)
+        return shards
+
+    def _ticks(self, stage: str, done: int, total: int) -> Tick:
+        """What counts the samples of a stage."""
+        counter = itertools.count(done)
+        return lambda: self._progress(stage, next(counter), total)
+
+
+def measure_ranges(layers: Sequence[Layer], bottoms: Bottoms, *, progress: Progress = _no_progress) -> list[Range]:
+    """The first pass in this thread: the range of each layer's bottom blob."""
     total = len(bottoms.samples)
-    done, ranges = checkpoint.load_ranges(len(layers)) if checkpoint else (0, [])
-    ranges = ranges or [NO_RANGE] * len(layers)
-    for position in range(done, total):
-        sample = bottoms.samples[position]
-        progress("count the absmax", position, total)
-        for i, values in enumerate(bottoms.of(position)):
-            try:
-                ranges[i] = ranges[i].merge(blob_range(values, first + position))
-            except ValueError as error:
-                raise CalibrationError(str(error), sample=sample.name, layer=layers[i].name) from error
-        if checkpoint:
-            checkpoint.save(position + 1, ranges, 0, [], last=position + 1 == total)
-    return ranges
+    counter = itertools.count()
+    return bottoms.ranges(range(total), lambda: progress(RANGES, next(counter), total))
 
 
 def build_histograms(
-    ranges: Sequence[Range],
-    bottoms: Bottoms,
-    *,
-    progress: Progress = _no_progress,
-    checkpoint: Checkpoint | None = None,
+    ranges: Sequence[Range], bottoms: Bottoms, *, progress: Progress = _no_progress
 ) -> list[Histogram]:
-    """The second pass: the histogram of each layer's bottom blob over its range."""
+    """The second pass in this thread: the histogram of each layer's bottom blob over its range."""
     total = len(bottoms.samples)
-    done, histograms = checkpoint.load_histograms(ranges) if checkpoint else (0, [])
-    histograms = histograms or [empty_histogram(extent.absmax) for extent in ranges]
-    for position in range(done, total):
-        progress("build histogram", position, total)
-        for i, values in enumerate(bottoms.of(position)):
-            histograms[i] = histograms[i].merge(blob_histogram(values, ranges[i].absmax))
-        if checkpoint:
-            checkpoint.save(total, ranges, position + 1, histograms, last=position + 1 == total)
-    return histograms
+    counter = itertools.count()
+    return bottoms.histograms(range(total), ranges, lambda: progress(HISTOGRAMS, next(counter), total))
 
 
 def kl_calibration(layer: Layer, weights: list[float], extent: Range, histogram: Histogram) -> LayerCalibration:
@@ -285,35 +296,31 @@ def scale_of(threshold: float) -> float:
 def search(
     found: Sequence[LayerCalibration],
     graph: Graph,
-    samples: Sequence[Sample],
-    activations: Activations,
+    samples: int,
+    passes: Passes,
     *,
     upstream: bool,
     report: Callable[[str], None],
 ) -> list[LayerCalibration]:
     """The eq method, from the outcome of kl."""
+    used = [list(range(samples))[:MOST_SAMPLES]] * len(found)
     if upstream:
         check_upstream_search(found, graph, samples)
+        used = [[position] * min(samples, MOST_SAMPLES) for position in range(len(found))]
     improved = []
-    for position, start in enumerate(found):
-        used = samples[:MOST_SAMPLES] if not upstream else [samples[position]] * min(len(samples), MOST_SAMPLES)
-        pairs = [_pair(start.layer, sample, activations) for sample in used]
-        weights, bottom = search_scales(start.layer, pairs, start.weight_scales, start.bottom_scale, report=report)
+    for start, (weights, bottom, lines) in zip(found, passes.search(found, used), strict=True):
+        for line in lines:
+            report(line)
         improved.append(replace(start, weight_scales=weights, bottom_scale=bottom, threshold=scale_of(bottom)))
     return improved
 
 
-def check_upstream_search(found: Sequence[LayerCalibration], graph: Graph, samples: Sequence[Sample]) -> None:
+def check_upstream_search(found: Sequence[LayerCalibration], graph: Graph, samples: int) -> None:
     """CalibrationError where the real tool's search would read beyond its lists.
 
     It takes the sample from the position of the layer, and the input from the position of the weight scale.
     """
     if len(graph.input_names()) != 1 or any(weight_groups(each.layer) != 1 for each in found):
         raise CalibrationError("the real tool's eq search needs one input and layers with one weight scale each")
-    if len(samples) < len(found):
+    if samples < len(found):
         raise CalibrationError(f"the real tool's eq search needs {len(found)} samples, one for each layer")
-
-
-def _pair(layer: Layer, sample: Sample, activations: Activations) -> tuple[Floats, Floats]:
-    bottom, top = activations(sample.load(), [layer.bottoms[0], layer.tops[0]])
-    return bottom, top

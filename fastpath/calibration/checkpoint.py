@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastpath.calibration.statistics import Histogram, Range
 from spec.errors import FormatError
 from spec.formats.files import read_bytes, write_files
+
+Flags = NDArray[np.bool_]
+"""Which samples are done."""
 
 SECONDS_BETWEEN = 5.0
 """How often the file is written at most."""
@@ -31,40 +35,48 @@ class Checkpoint:
     fingerprint: str
     _saved: float = field(default=0.0, init=False)
 
-    def load_ranges(self, layers: int) -> tuple[int, list[Range]]:
-        """How many samples of the first pass are done, and their ranges."""
+    def load_ranges(self, done: Flags, ranges: list[Range]) -> tuple[Flags, list[Range]]:
+        """Which samples of the first pass are done, and their ranges; what is given if there is nothing."""
         state = self._load()
-        if state is None or len(state["absmax"]) != layers:
-            return 0, []
-        ranges = zip(state["absmax"].tolist(), state["count"].tolist(), state["last"].tolist(), strict=True)
-        return int(state["ranges_done"]), [Range(*values) for values in ranges]
+        if state is None or len(state["absmax"]) != len(ranges) or len(state["ranges_done"]) != len(done):
+            return done, ranges
+        stored = zip(state["absmax"].tolist(), state["count"].tolist(), state["last"].tolist(), strict=True)
+        return state["ranges_done"], [Range(*values) for values in stored]
 
-    def load_histograms(self, ranges: Sequence[Range]) -> tuple[int, list[Histogram]]:
-        """How many samples of the second pass are done, and their histograms."""
+    def load_histograms(self, done: Flags, histograms: list[Histogram]) -> tuple[Flags, list[Histogram]]:
+        """Which samples of the second pass are done, and their histograms; what is given if there is nothing."""
         state = self._load()
-        if state is None or len(state["zeros"]) != len(ranges):
-            return 0, []
-        counts = [np.array(row) for row in state["counts"]]
-        histograms = zip([extent.absmax for extent in ranges], counts, state["zeros"].tolist(), strict=True)
-        return int(state["histograms_done"]), [Histogram(*values) for values in histograms]
+        if state is None or len(state["zeros"]) != len(histograms) or len(state["histograms_done"]) != len(done):
+            return done, histograms
+        stored = zip(histograms, state["counts"], state["zeros"].tolist(), strict=True)
+        return state["histograms_done"], [Histogram(empty.absmax, counts, zeros) for empty, counts, zeros in stored]
 
-    def save(
+    def save_ranges(self, done: Flags, ranges: Sequence[Range], last: bool) -> None:
+        """Write the file, unless it was written a moment ago; after the `last` sample in any case."""
+        self._save(done, ranges, np.zeros(0, np.bool_), [], last)
+
+    def save_histograms(
+        self, done: Flags, ranges: Sequence[Range], histograms: Sequence[Histogram], last: bool
+    ) -> None:
+        """Write the file, unless it was written a moment ago; after the `last` sample in any case."""
+        self._save(np.ones(len(done), np.bool_), ranges, done, histograms, last)
+
+    def _save(
         self,
-        ranges_done: int,
+        ranges_done: Flags,
         ranges: Sequence[Range],
-        histograms_done: int,
+        histograms_done: Flags,
         histograms: Sequence[Histogram],
         last: bool,
     ) -> None:
-        """Write the file, unless it was written a moment ago; after the `last` sample of a pass in any case."""
         if not last and time.monotonic() - self._saved < SECONDS_BETWEEN:
             return
         buffer = io.BytesIO()
         np.savez(
             buffer,
             fingerprint=np.array(self.fingerprint),
-            ranges_done=np.array(ranges_done),
-            histograms_done=np.array(histograms_done),
+            ranges_done=ranges_done,
+            histograms_done=histograms_done,
             absmax=np.array([extent.absmax for extent in ranges]),
             count=np.array([extent.count for extent in ranges], np.int64),
             last=np.array([extent.last_sample for extent in ranges], np.int64),

@@ -40,7 +40,9 @@ _LOW_BITS = (1 << 29) - 1
 _LOG_ERROR = 4  # two logarithm routines differ by less than this in the last place
 
 _UNIT = 2.0**-24  # the largest relative error of one binary32 step
-_STEPS_UNDER_LOGARITHM = 25  # steps from shares to the ratio under a logarithm: at most 18 additions, and what surrounds them
+_STEPS_UNDER_LOGARITHM = (
+    25  # steps from shares to the ratio under a logarithm: at most 18 additions, and what surrounds them
+)
 _SAFETY = 2  # for products of errors, and for binary64
 
 
@@ -119,13 +121,13 @@ def estimates(distribution: Floats) -> tuple[Doubles, Doubles]:
         last_logarithms[edges.rows] = logarithms[:, -1]
     crossed -= base[_LENGTHS - 1] * last_logarithms
     last_terms = last * (np.log(last) - last_logarithms)
-    values = entropy_below[_LENGTHS - 1] - crossed + last_terms
+    values = np.asarray(entropy_below[_LENGTHS - 1] - crossed + last_terms, np.float64)
 
     additions = np.count_nonzero(distribution) - _below(distribution > 0)[_LENGTHS]
     steps = _STEPS_UNDER_LOGARITHM * (1.01 + _LENGTHS * float(EPSILON))
     steps += _LENGTHS * np.maximum(values, 0) + 2 * _LENGTHS / TARGET_BINS + 2 * np.abs(values) + 8
     steps += additions * (np.abs(last_terms) + last)
-    return values, _SAFETY * _UNIT * steps
+    return values, np.asarray(_SAFETY * _UNIT * steps, np.float64)
 
 
 def _below(terms: NDArray[Any]) -> Doubles:

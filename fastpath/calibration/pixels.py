@@ -48,10 +48,26 @@ def resized(image: Pixels, width: int, height: int) -> Pixels:
         return image
     x0, x1, cx0, cx1 = _taps(image.shape[1], width)
     y0, y1, cy0, cy1 = _taps(image.shape[0], height)
-    source = image.astype(np.int32)
-    across = (source[:, x0] * cx0[:, None] + source[:, x1] * cx1[:, None]) >> 4
-    down = ((across[y0] * cy0[:, None, None]) >> 16) + ((across[y1] * cy1[:, None, None]) >> 16)
-    return ((down + 2) >> 2).astype(np.uint8)
+    channels = np.arange(image.shape[2])
+    source = image.reshape(image.shape[0], -1).astype(np.int32)
+
+    def columns(taps: _Ints, coefficients: _Ints) -> _Ints:
+        places = taps[:, None] * len(channels) + channels
+        return source.take(places.ravel(), axis=1) * np.repeat(coefficients, len(channels))
+
+    across = (columns(x0, cx0) + columns(x1, cx1)) >> 4
+
+    def rows(taps: _Ints, coefficients: _Ints) -> _Ints:
+        products = across[taps]
+        products *= coefficients[:, None]
+        products >>= 16
+        return products
+
+    down = rows(y0, cy0)
+    down += rows(y1, cy1)
+    down += 2
+    down >>= 2
+    return down.astype(np.uint8).reshape(height, width, -1)
 
 
 _Ints = NDArray[np.int32]

@@ -1,140 +1,185 @@
-"""The two passes of calibration in several processes, each with its own network and its own share of the samples.
+"""A crew of processes on this machine.
 
-Statistics merge in any order, so the table is the same for every number of processes.
+Where it is safe, processes are forked: they share the memory of the model and start in milliseconds. That is on Linux,
+while no other Python thread runs. Elsewhere a server process, which has imported everything, forks them; or they start
+from nothing. A process that dies is replaced, and its task is done again.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from typing import Any, Self
 
-from fastpath.calibration.statistics import Histogram, Range
+from fastpath.calibration.bottoms import Activations, Tick
+from fastpath.calibration.crew import ATTEMPTS, LOST, Answer, Failures, Fault, Job, Share, Task
 from spec.errors import AssayError, CalibrationError
-from spec.graph import Graph
-
-LOST = "a worker process ended before its work was done"
-"""The message when a process dies: killed for its memory, perhaps."""
 
 
-class Share:
-    """What one process works on: its samples, the first of which has position `first` in the whole list."""
-
-    def __init__(self, graph: Graph, samples: Sequence[Any], first: int, upstream: bool, held_bytes: int) -> None:
-        from fastpath.calibration.calibrate import Bottoms, net_activations
-        from fastpath.calibration.weight_scales import convolution_layers
-        from fastpath.net import Net
-
-        self.first = first
-        self.layers = convolution_layers(graph)
-        activations = net_activations(Net.from_graph(graph))
-        self.bottoms = Bottoms(self.layers, samples, activations, upstream, held_bytes)
+def start_method() -> str:
+    """How processes start here."""
+    if sys.platform == "linux" and threading.active_count() == 1:
+        return "fork"
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
-class Workers:
-    """Processes that measure ranges and build histograms. Use it as a context; leaving it ends them."""
+@dataclass(eq=False)
+class Worker:
+    """A process, our end of the pipe to it, and the position of the task that it does."""
 
-    def __init__(self, graph: Graph, samples: Sequence[Any], count: int, *, upstream: bool, held_bytes: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._total = len(samples)
-        self._connections: list[Connection[Any, Any]] = []
-        self._processes = []
-        count = min(count, len(samples))
-        for i in range(count):
-            first, last = len(samples) * i // count, len(samples) * (i + 1) // count
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs,), daemon=True)
-            process.start()
-            theirs.close()
-            self._connections.append(ours)
-            self._processes.append(process)
-            _send(ours, (graph, samples[first:last], first, upstream, held_bytes // count))
+    process: BaseProcess
+    connection: Connection[Any, Any]
+    position: int | None = None
+
+
+@dataclass
+class Queue:
+    """The tasks of one call: those that wait, in order, and how often each was tried."""
+
+    tasks: Sequence[Task]
+    waiting: list[int] = field(init=False)
+    attempts: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.waiting = list(range(len(self.tasks)))
+
+    def next_for(self, worker: Worker, others: Sequence[Worker]) -> int | None:
+        """The first task of this worker's own, or else the first that is nobody's; None if there is neither."""
+        for mine in (True, False):
+            for position in self.waiting:
+                home = self.tasks[position].home
+                if home is worker if mine else home not in others:
+                    self.waiting.remove(position)
+                    return position
+        return None
+
+    def again(self, position: int) -> None:
+        """Do a task once more, or CalibrationError if that has not helped so far."""
+        self.attempts[position] = self.attempts.get(position, 1) + 1
+        if self.attempts[position] > ATTEMPTS:
+            raise CalibrationError(LOST)
+        self.waiting = sorted([*self.waiting, position])
+
+
+class Processes:
+    """So many processes, each with its share of the memory. Use it as a context; leaving it ends them."""
+
+    def __init__(self, job: Job, activations: Activations, count: int) -> None:
+        self.size = count
+        self._job = Job(job.graph, job.samples, job.upstream, job.held_bytes // count)
+        method = start_method()
+        self._forks = method == "fork"
+        self._context: BaseContext = multiprocessing.get_context(method)
+        if method == "forkserver":
+            multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
+        self._activations = activations if self._forks else None
+        self._workers: list[Worker] = []
 
     def __enter__(self) -> Self:
+        for _ in range(self.size):
+            self._workers.append(self._start())
         return self
 
     def __exit__(self, *_: object) -> None:
-        for connection in self._connections:
-            connection.close()
-        for process in self._processes:
-            process.terminate()
-            process.join()
+        for worker in self._workers:
+            worker.connection.close()
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
 
-    def ranges(self, progress: Callable[[str, int, int], None]) -> list[Range]:
-        """The first pass."""
-        return self._merged("count the absmax", ("ranges",), progress)
+    def do(self, tasks: Sequence[Task], tick: Tick) -> Iterator[Answer]:
+        """The answers as they come."""
+        queue, failures = Queue(tasks), Failures()
+        self._give_tasks(queue)
+        while busy := {worker.connection: worker for worker in self._workers if worker.position is not None}:
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                position = worker.position
+                assert position is not None
+                try:
+                    kind, value = worker.connection.recv()
+                except (EOFError, OSError):
+                    self._replace(worker)
+                    queue.again(position)
+                    continue
+                if kind == "tick":
+                    tick()
+                    continue
+                worker.position = None
+                if isinstance(value, Fault):
+                    failures.found[position] = value
+                elif failures.allow(position):
+                    yield Answer(position, value, worker)
+            queue.waiting = [position for position in queue.waiting if failures.allow(position)]
+            self._give_tasks(queue)
+        failures.raise_first()
 
-    def histograms(self, ranges: Sequence[Range], progress: Callable[[str, int, int], None]) -> list[Histogram]:
-        """The second pass."""
-        return self._merged("build histogram", ("histograms", list(ranges)), progress)
+    def _give_tasks(self, queue: Queue) -> None:
+        """Give each idle process a task, if there is one for it."""
+        for worker in list(self._workers):
+            while worker.position is None:
+                position = queue.next_for(worker, self._workers)
+                if position is None:
+                    break
+                worker.position = position
+                try:
+                    task = queue.tasks[position]
+                    worker.connection.send(Task(task.method, task.arguments, task.samples))
+                except OSError:
+                    worker = self._replace(worker)
+                    queue.again(position)
 
-    def _merged(self, stage: str, request: tuple[Any, ...], progress: Callable[[str, int, int], None]) -> list[Any]:
-        """The answers of all processes, merged; the error of the earliest sample if there is one."""
-        for connection in self._connections:
-            _send(connection, request)
-        answers: dict[int, Any] = {}
-        done = 0
-        while len(answers) < len(self._connections):
-            pending = [each for i, each in enumerate(self._connections) if i not in answers]
-            for ready in wait(pending):
-                index = next(i for i, each in enumerate(self._connections) if each is ready)
-                kind, value = _receive(self._connections[index])
-                if kind == "progress":
-                    progress(stage, done, self._total)
-                    done += 1
-                else:
-                    answers[index] = (kind, value)
-        for index in sorted(answers):
-            kind, value = answers[index]
-            if kind == "error":
-                raise _rebuilt(*value)
-        merged: list[Any] = answers[0][1]
-        for index in range(1, len(answers)):
-            merged = [a.merge(b) for a, b in zip(merged, answers[index][1], strict=True)]
-        return merged
+    def _start(self) -> Worker:
+        ours, theirs = self._context.Pipe()
+        inherited = [ours, *(worker.connection for worker in self._workers)] if self._forks else []
+        arguments = (theirs, self._job, self._activations, inherited)
+        process: BaseProcess = self._context.Process(target=serve, args=arguments, daemon=True)  # type: ignore[attr-defined]
+        with warnings.catch_warnings():  # Python warns of the threads of BLAS, which look after themselves
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
+        theirs.close()
+        return Worker(process, ours)
+
+    def _replace(self, lost: Worker) -> Worker:
+        """A new process in the place of one that died."""
+        lost.connection.close()
+        lost.process.join()
+        worker = self._start()
+        self._workers[self._workers.index(lost)] = worker
+        return worker
 
 
-def _send(connection: Connection[Any, Any], message: tuple[Any, ...]) -> None:
+def serve(
+    connection: Connection[Any, Any],
+    job: Job,
+    activations: Activations | None,
+    inherited: Sequence[Connection[Any, Any]],
+) -> None:
+    """The life of a process: do tasks until nobody asks any more. Ctrl-C is for the process that asks.
+
+    `inherited` are ends of pipes that a fork has copied: while they were open, nobody would notice that the asking
+    process is gone.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for copied in inherited:
+        copied.close()
     try:
-        connection.send(message)
-    except OSError as error:
-        raise CalibrationError(LOST) from error
-
-
-def _receive(connection: Connection[Any, Any]) -> tuple[str, Any]:
-    try:
-        message: tuple[str, Any] = connection.recv()
-    except (EOFError, OSError) as error:
-        raise CalibrationError(LOST) from error
-    return message
-
-
-def _serve(connection: Connection[Any, Any]) -> None:
-    """The life of a process: answer requests until nobody asks any more."""
-    from fastpath.calibration.calibrate import build_histograms, measure_ranges
-
-    def progress(stage: str, done: int, total: int) -> None:
-        connection.send(("progress", done))
-
-    try:
-        mine = Share(*connection.recv())
+        share: Share | None = None
         while True:
-            request = connection.recv()
-            if request[0] == "ranges":
-                answer: list[Any] = measure_ranges(mine.layers, mine.bottoms, first=mine.first, progress=progress)
-            else:
-                answer = build_histograms(request[1], mine.bottoms, progress=progress)
-            connection.send(("answer", answer))
-    except AssayError as error:
-        connection.send(("error", (type(error), str(error), vars(error))))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+            task = connection.recv()
+            try:
+                share = share or Share(job, activations)
+                value = share.do(task, lambda: connection.send(("tick", None)))
+            except AssayError as error:
+                value = Fault.of(error)
+            connection.send(("answer", value))
+    except (EOFError, OSError):
         pass
-
-
-def _rebuilt(kind: type[AssayError], text: str, fields: dict[str, Any]) -> AssayError:
-    """An error from another process, with its fields but without running its constructor again."""
-    error = kind.__new__(kind, text)
-    error.args = (text,)
-    vars(error).update(fields)
-    return error

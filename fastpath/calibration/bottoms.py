@@ -1,0 +1,155 @@
+"""What calibration sees of a float network: the bottom blobs of its layers, sample by sample."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from fastpath.calibration.statistics import (
+    NO_RANGE,
+    Floats,
+    Histogram,
+    Range,
+    blob_histogram,
+    blob_range,
+    empty_histogram,
+    examined_values,
+)
+from fastpath.net import Net
+from spec.errors import CalibrationError
+from spec.graph import Graph, Layer
+
+HELD_BYTES = 2 << 30
+"""Activations up to this many bytes are kept from the first pass for the second, unless told otherwise."""
+
+Activations = Callable[[Sequence[Floats], Sequence[str]], list[Floats]]
+"""Runs the float network on one sample, a blob for each Input layer in file order, and returns the blobs asked for."""
+
+Tick = Callable[[], None]
+"""Called before each sample."""
+
+
+def _no_tick() -> None:
+    pass
+
+
+class Sample(Protocol):
+    """One sample: what messages call it, and its input blobs, which are loaded when they are needed."""
+
+    @property
+    def name(self) -> str:
+        """What messages call the sample."""
+
+    def load(self) -> list[Floats]:
+        """One blob for each Input layer, in file order."""
+
+
+def net_activations(net: Net) -> Activations:
+    """The float network `net` as calibration sees it."""
+
+    def run(inputs: Sequence[Floats], names: Sequence[str]) -> list[Floats]:
+        with net.create_extractor() as extractor:
+            for name, blob in zip(net.input_names(), inputs, strict=True):
+                extractor.input(name, blob)
+            return [extractor.extract(name, copy=False)[1] for name in names]
+
+    return run
+
+
+def shared_sources(graph: Graph | None, layers: Sequence[Layer]) -> list[str]:
+    """For each layer the blob that its first bottom blob is a copy of: Split layers hand on the same values."""
+    copied = {top: layer.bottoms[0] for layer in graph or () if layer.type == "Split" for top in layer.tops}
+    sources = []
+    for layer in layers:
+        name = layer.bottoms[0]
+        while name in copied:
+            name = copied[name]
+        sources.append(name)
+    return sources
+
+
+class Bottoms:
+    """The first bottom blobs of some layers, kept for the next pass while they are not too large.
+
+    Layers that read copies of one blob share it, if the `graph` is there to tell. Several threads can use one object.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        samples: Sequence[Sample],
+        activations: Activations,
+        upstream: bool = False,
+        held_bytes: int = HELD_BYTES,
+        graph: Graph | None = None,
+    ) -> None:
+        self.layers = layers
+        self.samples = samples
+        self.activations = activations
+        sources = shared_sources(graph, layers)
+        self._names = list(dict.fromkeys(sources))
+        self._owners = [self._names.index(name) for name in sources]
+        self._upstream = upstream
+        self._free = held_bytes
+        self._held: dict[int, list[Floats]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the next pass needs no inference."""
+        return len(self._held) == len(self.samples)
+
+    def holds(self, positions: Sequence[int]) -> bool:
+        """Whether the next pass over these samples needs no inference."""
+        return all(position in self._held for position in positions)
+
+    def ranges(self, positions: Sequence[int], tick: Tick = _no_tick) -> list[Range]:
+        """The first pass over some samples: the range of each layer's bottom blob.
+
+        CalibrationError naming sample and layer for activations that are not finite.
+        """
+        merged = [NO_RANGE] * len(self._names)
+        for position in positions:
+            tick()
+            for i, values in enumerate(self._values(position)):
+                try:
+                    merged[i] = merged[i].merge(blob_range(values, position))
+                except ValueError as error:
+                    layer = self.layers[self._owners.index(i)].name
+                    raise CalibrationError(str(error), sample=self.samples[position].name, layer=layer) from error
+        return [merged[i] for i in self._owners]
+
+    def histograms(self, positions: Sequence[int], ranges: Sequence[Range], tick: Tick = _no_tick) -> list[Histogram]:
+        """The second pass over some samples: the histogram of each layer's bottom blob over its range.
+
+        It gives back the memory of their activations.
+        """
+        extents = [ranges[self._owners.index(i)].absmax for i in range(len(self._names))]
+        merged = [empty_histogram(absmax) for absmax in extents]
+        for position in positions:
+            tick()
+            for i, values in enumerate(self._values(position)):
+                merged[i] = merged[i].merge(blob_histogram(values, extents[i]))
+            self._release(position)
+        return [merged[i] for i in self._owners]
+
+    def _values(self, position: int) -> list[Floats]:
+        """The distinct bottom blobs of a sample."""
+        held = self._held.get(position)
+        if held is not None:
+            return held
+        blobs = self.activations(self.samples[position].load(), self._names)
+        values = [examined_values(np.asarray(blob, np.float32), self._upstream) for blob in blobs]
+        size = sum(value.nbytes for value in values)
+        with self._lock:
+            if size <= self._free and position not in self._held:
+                self._free -= size
+                self._held[position] = values
+        return values
+
+    def _release(self, position: int) -> None:
+        with self._lock:
+            self._free += sum(value.nbytes for value in self._held.pop(position, []))
