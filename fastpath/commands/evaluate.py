@@ -52,15 +52,15 @@ def command(
     models = ([float_model] if float_model else []) + list(int8_models)
     if not models:
         raise UsageError("give --float PARAM BIN, --int8 PARAM BIN, or both")
-    words = list(samples)
-    if len(words) == 1 and labels is None and words[0].count(",") == 1 and words[0].endswith(".npy"):
-        words[0], labels = words[0].split(",")
     runners = [
         (f"{name} on {engine}", open_engine(engine, *paths))
         for engine in engines or ("fastpath",)
         for name, paths in zip(model_names(models), models, strict=True)
     ]
     inputs = runners[0][1].input_names()
+    words = list(samples)
+    if len(inputs) == len(words) == 1 and labels is None and words[0].endswith(".npy") and words[0].count(",") == 1:
+        words[0], labels = words[0].split(",")
     opened = open_samples(words, inputs, lambda path: load_input(path, image), stacks=True)
     start = time.perf_counter()
     with shown_progress() as progress:

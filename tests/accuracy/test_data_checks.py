@@ -52,7 +52,7 @@ def pictures(name: str, image: ImageOptions) -> str:
 RIGHT = {
     "squeezenet_v1.1": ImageOptions((227, 227), "BGR", (104.0, 117.0, 123.0), (1.0, 1.0, 1.0)),
     "rfb320": ImageOptions((320, 240), "RGB", (127.0,) * 3, (0.0078125,) * 3),
-    "fastestdet": ImageOptions((352, 352), "BGR", (0.0,) * 3, (0.003921568,) * 3),
+    "fastestdet": ImageOptions((224, 224), "BGR", (0.0,) * 3, (0.003921568,) * 3),
 }
 
 

@@ -58,9 +58,11 @@ def test_digits_come_back(tmp_path: Path) -> None:
 
 def test_digits_by_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [DIGITS / "float.param", DIGITS / "float.bin", DIGITS / "calib.txt", "--table", tmp_path / "t"]
-    judge = ["--judge", HELD_OUT / "x.npy", "--labels", HELD_OUT / "y.npy"]
+    for part in "xy":
+        np.save(tmp_path / f"{part}.npy", np.load(HELD_OUT / f"{part}.npy")[:100])
+    judge = ["--judge", tmp_path / "x.npy", "--labels", tmp_path / "y.npy"]
     assert run(*words, *judge, "--goal", "98%labels") == 0
-    assert "9.80% right" in capsys.readouterr().err  # kl, measured as a candidate
+    assert "kl: " in capsys.readouterr().err
     table = (tmp_path / "t").read_text()
     graph = read_model(str(DIGITS / "float.param"), str(DIGITS / "float.bin"))
     assert digits_accuracy(FastEngine(quantized(graph, table))) >= 0.98
