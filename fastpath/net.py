@@ -188,7 +188,11 @@ class Net:
             layer = layers[index]
             if layer.type == "Input":
                 raise GraphError(layer.name, f"Input blob {name} was not fed")
-            missing = [bottom for bottom in layer.bottoms if bottom not in (*ready, *fed, *computed)]
+            missing = [
+                bottom
+                for bottom in layer.bottoms
+                if bottom not in ready and bottom not in fed and bottom not in computed
+            ]
             if any(bottom in pending for bottom in missing):
                 raise GraphError(layer.name, "needs its own output: the network has a cycle")
             if missing:

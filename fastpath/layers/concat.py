@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastpath.layers import recycle
 from fastpath.layers.common import Array, Operator, Prepare, fault, resolve_axis
 from spec.graph import Layer
 
@@ -24,7 +25,9 @@ def prepare_concat(layer: Layer) -> Operator:
                 raise fault(layer, f"has bottom blobs of different types, {first.dtype} and {blob.dtype}")
             if blob.ndim != first.ndim or _others(blob, axis) != _others(first, axis):
                 raise fault(layer, f"cannot join shapes {first.shape} and {blob.shape} along axis {axis}")
-        return [np.concatenate(bottoms, axis=axis)]
+        shape = list(first.shape)
+        shape[axis] = sum(blob.shape[axis] for blob in bottoms)
+        return [np.concatenate(bottoms, axis=axis, out=recycle.blob(tuple(shape), first.dtype.type))]
 
     return operator
 

@@ -6,12 +6,14 @@ bits differ from the spec's sequential sum.
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 
 import numpy as np
 
-from fastpath.layers.activation import Activation
+from fastpath.layers import recycle
+from fastpath.layers.activation import RELU, Activation
 from fastpath.layers.common import (
     Array,
     Floats,
@@ -23,7 +25,6 @@ from fastpath.layers.common import (
     require_rank,
     weights,
 )
-from fastpath.layers.depthwise_planes import DepthwisePlanes, depthwise_planes
 from fastpath.layers.epilogue import (
     Epilogue,
     descales,
@@ -35,9 +36,12 @@ from fastpath.layers.epilogue import (
 )
 from fastpath.layers.integer_product import FloatMatrix, IntegerMatrix
 from fastpath.layers.patches import Patches
+from fastpath.layers.planes import DepthwisePlanes, depthwise_planes
 from fastpath.layers.window import Window, output_size, resolve_pads, window_of
 from fastpath.rounding import quantize_to_floats
 from spec.graph import Layer
+
+ZERO = np.float32(0)
 
 INT8_OUTPUT_TERM = 100
 """An int8_scale_term above this means int8 output."""
@@ -45,8 +49,14 @@ INT8_OUTPUT_TERM = 100
 TILE_ELEMENTS = 160 * 1024
 """float32 numbers of one tile of a layer that does little with each: what should stay in the second-level cache."""
 
-COLUMN_ELEMENTS = 512 * 1024
-"""float32 numbers of one tile of columns: BLAS packs them again, and packs the weights again for every tile."""
+COLUMN_ELEMENTS = 1024 * 1024
+"""float32 numbers of one tile of columns; with fewer, BLAS spends more time on packing the weights for every tile."""
+
+TOP_ELEMENTS = 400 * 1024
+"""float32 numbers of output channels that are computed and finished together, because they stay in the cache."""
+
+SMALLEST_BLOCK = 32
+"""Output channels that one matrix product covers at least."""
 
 NARROW = 48
 """Rows shorter than this are copied one by one, rather than with the columns between them that no output needs."""
@@ -86,6 +96,13 @@ class GroupedConvolution:
         by_channel = weight.reshape(groups, self.num_output // groups, self.group_channels, self.taps)
         packed = by_channel.swapaxes(2, 3).reshape(groups, self.num_output // groups, -1)
         self.matrix = FloatMatrix(packed) if bottom_scale is None else IntegerMatrix(packed)
+        self.biased: Floats | None = None
+        """Weights of a float layer and its bias as the last column."""
+        if bottom_scale is None and groups == 1 and self.taps > 1:
+            self.biased = np.zeros((self.num_output, packed.shape[2] + 1), np.float32)
+            self.biased[:, :-1] = packed[0]
+            if epilogue.bias is not None:
+                self.biased[:, -1:] = epilogue.bias
         self.depthwise = self.group_channels == 1 and self.num_output == groups and len(self.parts) == 1
         self.tap_weights = packed.reshape(self.num_output, -1).astype(np.float32)
         self.fill = padding_value(layer, int8=bottom_scale is not None)
@@ -114,7 +131,7 @@ class GroupedConvolution:
             )
         patches = self.patches(channels, h, w)
         dtype = np.float32 if self.epilogue.top_scale is None else np.int8
-        top = np.empty((self.num_output, patches.out_h, patches.out_w), dtype)
+        top = recycle.blob((self.num_output, patches.out_h, patches.out_w), dtype)
         codes = self.codes(blob)
         if self.compiled is not None and self.compiled.takes((channels, h, w), patches.pads, patches.out_w):
             self.compiled(codes, patches.pads, top)
@@ -124,11 +141,18 @@ class GroupedConvolution:
             self.run_channels(patches, top)
         elif self.depthwise:
             self.run_depthwise(patches, top)
-        elif top.dtype == np.float32 and (patches.pitch == patches.out_w or patches.out_w < NARROW):
-            self.run_rows(patches, top)
+        elif top.dtype == np.float32 and self.is_small(patches):
+            self.run_whole(patches, top)
         else:
             self.run_tiles(patches, top)
         return top
+
+    def is_small(self, patches: Patches) -> bool:
+        """Whether all pixels are one tile: no columns to copy, or few with many between them that no output needs."""
+        if self.taps == 1:
+            return True
+        columns = self.taps * self.group_channels * self.groups * patches.out_h * patches.out_w
+        return columns <= COLUMN_ELEMENTS and patches.out_w < NARROW
 
     def codes(self, blob: Array) -> Array:
         """The bottom blob as it enters the sums: int8 codes (as int8, or as whole float32 numbers), or floats."""
@@ -155,32 +179,52 @@ class GroupedConvolution:
 
     def rows_at_once(self, patches: Patches, width: int) -> int:
         """The output rows of one tile, whose rows are `width` long: equal tiles that fit the cache."""
-        depth = self.group_channels * self.groups
-        if self.taps == 1:
-            pixels = TILE_ELEMENTS // (depth + self.num_output)
-        else:
-            pixels = min(COLUMN_ELEMENTS // (depth * self.taps), TILE_ELEMENTS // self.num_output)
-        tiles = max(round(patches.out_h * width / max(pixels, SMALLEST_TILE)), 1)
+        depth = self.group_channels * self.groups * self.taps
+        pixels = max(min(COLUMN_ELEMENTS // depth, TILE_ELEMENTS // self.num_output), SMALLEST_TILE)
+        tiles = max(round(patches.out_h * width / pixels), 1)
         rows: int = -(-patches.out_h // tiles)
         return rows
 
-    def run_rows(self, patches: Patches, top: Array) -> None:
-        """Fill a float32 top blob in place: a few rows at a time, one matrix product each."""
-        step, width = self.rows_at_once(patches, patches.out_w), patches.out_w
-        flat = top.reshape(self.groups, -1, patches.out_h * width)
-        for y in range(0, patches.out_h, step):
-            rows = min(step, patches.out_h - y)
-            part = flat[:, :, y * width : (y + rows) * width]
-            if self.taps == 1:
-                seen = patches.tap_rows(0, y, rows).reshape(self.groups, self.group_channels, rows * width)
-                self.matrix.multiply(seen, part)
-            else:
-                columns = self.scratch.array("columns", (self.groups, self.taps, self.group_channels, rows, width))
-                for tap in range(self.taps):
-                    seen = patches.tap_rows(tap, y, rows)
-                    np.copyto(columns[:, tap], seen.reshape(self.groups, self.group_channels, rows, width))
-                self.matrix.multiply(columns.reshape(self.groups, -1, rows * width), part)
-            self.epilogue(part.reshape(self.num_output, -1) if self.groups > 1 else part[0])
+    def run_whole(self, patches: Patches, top: Array) -> None:
+        """Fill a float32 top blob in place: one matrix product for all pixels."""
+        size = patches.out_h * patches.out_w
+        flat = top.reshape(self.num_output, size)
+        if self.taps == 1:
+            self.run_pixels(patches.tap_rows(0, 0, patches.out_h).reshape(self.groups, -1, size), flat)
+            return
+        shape = (self.taps, self.groups, self.group_channels, patches.out_h, patches.out_w)
+        buffer = self.column_buffer(size)
+        by_tap = buffer[: math.prod(shape)].reshape(shape[1], shape[0], *shape[2:])
+        for tap in range(self.taps):
+            np.copyto(by_tap[:, tap], patches.tap_rows(tap, 0, patches.out_h).reshape(shape[1:]))
+        if self.biased is not None:
+            np.matmul(self.biased, buffer.reshape(-1, size), out=flat)
+            self.epilogue(flat, biased=True)
+        else:
+            self.matrix.multiply(by_tap.reshape(self.groups, -1, size), flat.reshape(self.groups, -1, size))
+            self.epilogue(flat)
+
+    def run_pixels(self, pixels: Floats, top: Floats) -> None:
+        """A 1 by 1 kernel: (groups, channels a group, n) to (num_output, n), as many channels as fit the cache."""
+        size = pixels.shape[2]
+        if self.groups > 1 or isinstance(self.matrix, IntegerMatrix):
+            self.matrix.multiply(pixels, top.reshape(self.groups, -1, size))
+            self.epilogue(top)
+            return
+        count = max(TOP_ELEMENTS // size, SMALLEST_BLOCK)
+        for first in range(0, self.num_output, count):
+            part = slice(first, first + count)
+            np.matmul(self.matrix.weights[0, part], pixels[0], out=top[part])
+            self.epilogue(top[part], part)
+
+    def column_buffer(self, size: int) -> Floats:
+        """Room for the columns of `size` pixels, flat; with a row of ones at the end for the bias where it has one."""
+        count = self.groups * self.taps * self.group_channels * size
+        if self.biased is None:
+            return self.scratch.array("columns", (count,))
+        buffer = self.scratch.array("columns", (count + size,))
+        buffer[count:] = 1.0
+        return buffer
 
     def run_tiles(self, patches: Patches, top: Array) -> None:
         """Fill the top blob: a few rows with the unused columns between them at a time, one matrix product each."""
@@ -189,22 +233,34 @@ class GroupedConvolution:
             rows = min(step, patches.out_h - y)
             count = (rows - 1) * patches.pitch + patches.out_w
             buffer = self.scratch.array("sums", (self.num_output, rows * patches.pitch))
-            sums = buffer[:, :count]
+            image = buffer.reshape(self.num_output, rows, patches.pitch)[:, :, : patches.out_w]
+            target = top[:, y : y + rows]
             columns = self.columns(patches, y * patches.pitch, count)
-            self.matrix.multiply(columns, buffer.reshape(self.groups, -1, buffer.shape[1])[:, :, :count])
-            self.epilogue(sums)
-            image = buffer.reshape(self.num_output, rows, patches.pitch)
-            np.copyto(top[:, y : y + rows], image[:, :, : patches.out_w], casting="unsafe")
+            if self.biased is None:
+                self.matrix.multiply(columns, buffer.reshape(self.groups, -1, buffer.shape[1])[:, :, :count])
+                # Sums that lie next to each other are finished twice as fast as rows with gaps.
+                buffer[:, count:] = 0
+                self.epilogue(buffer)
+                np.copyto(target, image, casting="unsafe")
+                continue
+            np.matmul(self.biased, columns[0], out=buffer[:, :count])
+            if self.epilogue.activation.type == RELU:
+                np.fmax(image, ZERO, out=target)
+            else:
+                np.copyto(target, image)
+                self.epilogue.activation(target)
 
     def columns(self, patches: Patches, start: int, count: int) -> Floats:
-        """What every tap sees of these pixels: (groups, taps * channels a group, count)."""
+        """What every tap sees of these pixels: (groups, taps * channels a group, count), and ones for the bias."""
         if self.taps == 1:
             return patches.tap(0, start, count).reshape(self.groups, self.group_channels, count)
-        columns = self.scratch.array("columns", (self.groups, self.taps, self.group_channels, count))
+        buffer = self.column_buffer(count)
+        size = self.groups * self.taps * self.group_channels * count
+        by_tap = buffer[:size].reshape(self.groups, self.taps, self.group_channels, count)
         for tap in range(self.taps):
             seen = patches.tap(tap, start, count)
-            np.copyto(columns[:, tap], seen.reshape(self.groups, self.group_channels, count))
-        return columns.reshape(self.groups, -1, count)
+            np.copyto(by_tap[:, tap], seen.reshape(self.groups, self.group_channels, count))
+        return buffer.reshape(self.groups, -1, count)
 
     def run_channels(self, patches: Patches, top: Array) -> None:
         """Fill the top blob of an int8 layer with one channel a group: as many channels at a time as fit the cache."""

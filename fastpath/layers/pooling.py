@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastpath.layers import recycle
 from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, float_bottom, require_rank, running_sum
+from fastpath.layers.planes import max_pool_planes
 from fastpath.layers.window import same_pads
 from spec.graph import Layer
 
@@ -175,7 +177,11 @@ def adaptive(layer: Layer, blob: Floats, out_h: int, out_w: int, average: bool) 
 def windowed(layer: Layer, blob: Floats, vertical: Axis, horizontal: Axis, average: bool) -> Floats:
     """Pooling by sliding windows."""
     if not average:
-        top = np.empty((blob.shape[0], vertical.count, horizontal.count), np.float32)
+        top = recycle.blob((blob.shape[0], vertical.count, horizontal.count))
+        if (vertical.kernel, vertical.stride) == (horizontal.kernel, horizontal.stride) in ((2, 2), (3, 2)):
+            pads = (vertical.before, vertical.after, horizontal.before, horizontal.after)
+            if max_pool_planes(blob, vertical.kernel, pads, float(LOWEST), top):
+                return top
         step = max(BLOCK // (vertical.padded * horizontal.padded), 1)
         for first in range(0, blob.shape[0], step):
             part = slice(first, first + step)
@@ -205,16 +211,20 @@ def _largest(padded: Floats, vertical: Axis, horizontal: Axis) -> Floats:
     """The maxima, first along rows, over the whole blob as one run of memory, then along columns."""
     channels, _, width = padded.shape
     flat = padded.reshape(-1)
-    size = flat.size - horizontal.kernel + 1
-    across = flat
-    for tap in range(1, horizontal.kernel):
-        across = np.maximum(flat[tap : tap + size], across[:size])
-    if across.size < flat.size:
-        across = np.concatenate([across, flat[size:]])
-    rows = across.reshape(channels, -1, width)
+    rows = padded
+    if horizontal.kernel > 1:
+        across = np.empty(flat.size, np.float32)
+        size = flat.size - horizontal.kernel + 1
+        across[size:] = flat[size:]
+        inside = np.maximum(flat[1 : 1 + size], flat[:size], out=across[:size])
+        for tap in range(2, horizontal.kernel):
+            np.maximum(flat[tap : tap + size], inside, out=inside)
+        rows = across.reshape(channels, -1, width)
     down = rows[:, vertical.tap(0)]
-    for tap in range(1, vertical.kernel):
-        down = np.maximum(rows[:, vertical.tap(tap)], down)
+    if vertical.kernel > 1:
+        down = np.maximum(rows[:, vertical.tap(1)], down)
+        for tap in range(2, vertical.kernel):
+            np.maximum(rows[:, vertical.tap(tap)], down, out=down)
     return down[:, :, horizontal.tap(0)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastpath.layers import recycle
 from fastpath.layers.common import (
     Array,
     Floats,
@@ -33,7 +34,7 @@ def prepare_relu(layer: Layer) -> Operator:
             return [leaky(float_bottom(layer, bottoms), slope)]
         if blob.dtype == np.int8:
             return [np.maximum(blob, 0)]
-        return [np.maximum(ZERO, float_bottom(layer, bottoms))]
+        return [np.maximum(ZERO, float_bottom(layer, bottoms), out=recycle.blob(blob.shape))]
 
     return operator
 

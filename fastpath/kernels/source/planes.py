@@ -1,7 +1,7 @@
-"""Depthwise convolution of float planes: sums in binary64, which the caller rounds to binary32 once.
+"""Depthwise convolution and max pooling of float planes, in binary64.
 
-A plane is rows of `pitch` numbers with its padding in it. Products and sums are exact to 53 bits, so the results lie
-closer to the true ones than sums in binary32 do.
+A plane is rows of `pitch` numbers with its padding in it. The caller rounds sums to binary32 once: products and sums
+are exact to 53 bits, so the results lie closer to the true ones than sums in binary32 do. Maxima need no rounding.
 """
 
 from typing import Final
@@ -130,6 +130,86 @@ def rectify(o: vec[float], n: i64) -> None:
         if v > 0.0:
             r = v
         o[i] = r
+
+
+def max_2x2_by_2(x: vec[float], a0: i64, pitch: i64, o: vec[float], b: i64, n: i64) -> None:
+    """N maxima of 2 by 2 windows of stride 2 in one row: of equal ones the first, as in the spec."""
+    if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK:
+        raise ValueError("buffer too small")
+    if n < 0 or n > PLANE_SLACK // 2 - 2 or b < 0 or b > PLANES:
+        raise ValueError("planes out of range")
+    a1 = a0 + pitch
+    if a0 < 0 or a0 > PLANES or a1 < 0 or a1 > PLANES:
+        raise ValueError("planes out of range")
+    i: i64 = 0
+    for i in range(n):
+        m = x[a0 + 2 * i]
+        v = x[a0 + 1 + 2 * i]
+        if v > m:
+            m = v
+        r = x[a1 + 2 * i]
+        v = x[a1 + 1 + 2 * i]
+        if v > r:
+            r = v
+        if r > m:
+            m = r
+        o[b + i] = m
+
+
+def max_3x3_by_2(x: vec[float], a0: i64, pitch: i64, o: vec[float], b: i64, n: i64) -> None:
+    """N maxima of 3 by 3 windows of stride 2 in one row: of equal ones the first, as in the spec."""
+    if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK:
+        raise ValueError("buffer too small")
+    if n < 0 or n > PLANE_SLACK // 2 - 2 or b < 0 or b > PLANES:
+        raise ValueError("planes out of range")
+    a1 = a0 + pitch
+    a2 = a1 + pitch
+    if a0 < 0 or a0 > PLANES or a1 < 0 or a1 > PLANES or a2 < 0 or a2 > PLANES:
+        raise ValueError("planes out of range")
+    i: i64 = 0
+    for i in range(n):
+        m = x[a0 + 2 * i]
+        v = x[a0 + 1 + 2 * i]
+        if v > m:
+            m = v
+        v = x[a0 + 2 + 2 * i]
+        if v > m:
+            m = v
+        r = x[a1 + 2 * i]
+        v = x[a1 + 1 + 2 * i]
+        if v > r:
+            r = v
+        v = x[a1 + 2 + 2 * i]
+        if v > r:
+            r = v
+        if r > m:
+            m = r
+        r = x[a2 + 2 * i]
+        v = x[a2 + 1 + 2 * i]
+        if v > r:
+            r = v
+        v = x[a2 + 2 + 2 * i]
+        if v > r:
+            r = v
+        if r > m:
+            m = r
+        o[b + i] = m
+
+
+def max_pool(
+    x: vec[float], plane: i64, pitch: i64, kernel: i64, channels: i64, o: vec[float], out_h: i64, out_w: i64
+) -> None:
+    """Max pooling of `channels` planes with stride 2 and a kernel of 2 by 2 or 3 by 3."""
+    c: i64 = 0
+    y: i64 = 0
+    for c in range(channels):
+        for y in range(out_h):
+            a = c * plane + 2 * y * pitch
+            b = (c * out_h + y) * out_w
+            if kernel == 3:
+                max_3x3_by_2(x, a, pitch, o, b, out_w)
+            else:
+                max_2x2_by_2(x, a, pitch, o, b, out_w)
 
 
 def depthwise(

@@ -1,7 +1,8 @@
-"""Float depthwise convolution by compiled kernels, a few channels at a time.
+"""Float depthwise convolution and max pooling by compiled kernels, a few channels at a time.
 
 Sums are binary64 and rounded to binary32 once, after ReLU if there is one. They start with the bias and take the taps
-in the spec's order; only the rounding of every step is missing, so the last bits differ from the spec's.
+in the spec's order; only the rounding of every step is missing, so the last bits differ from the spec's. Maxima are the
+same.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from fastpath.arena import double_buffer
 from fastpath.kernels.source.planes import PLANE_SLACK, PLANES, TAPS
 from fastpath.layers.activation import NONE, RELU, Activation
 from fastpath.layers.common import Array, Floats
+from fastpath.layers.dynamic import Doubles
 from fastpath.layers.window import Pads, Window
 
 TILE = 48 * 1024
@@ -29,12 +31,19 @@ class _Workshop(threading.local):
 
     ready = False
 
-    def prepare(self) -> None:
-        """Make the buffers."""
+    def planes(self, count: int, h: int, w: int, pads: Pads, fill: float) -> Doubles:
+        """Where `count` planes of h by w numbers go, inside borders that hold `fill`."""
         if not self.ready:
             self.bottom, self.top = (double_buffer(2 * PLANES + PLANE_SLACK) for _ in range(2))
             self.layout: tuple[object, ...] = ()
             self.ready = True
+        rows, pitch = h + pads[0] + pads[1], w + pads[2] + pads[3]
+        padded = self.bottom.items[: count * rows * pitch].reshape(count, rows, pitch)
+        layout = (count, h, w, pads, fill)
+        if self.layout != layout:
+            padded.fill(fill)
+            self.layout = layout
+        return padded[:, pads[0] : pads[0] + h, pads[2] : pads[2] + w]
 
 
 _WORKSHOP = _Workshop()
@@ -57,20 +66,14 @@ class DepthwisePlanes:
         """Fill `top` (channels, out_h, out_w) from a bottom blob (channels, h, w)."""
         channels, h, w = blob.shape
         out_h, out_w = top.shape[1:]
-        rows, pitch = h + pads[0] + pads[1], w + pads[2] + pads[3]
-        plane = rows * pitch
+        pitch = w + pads[2] + pads[3]
+        plane = (h + pads[0] + pads[1]) * pitch
         run = out_h * (pitch if self.window.stride == (1, 1) else out_w)
         step = min(max(TILE // plane, 1), channels)
         convolve = kernels.wide().planes.depthwise
         relu = self.activation.type == RELU
         shop = _WORKSHOP
-        shop.prepare()
-        layout = (step, h, w, pads, self.fill)
-        padded = shop.bottom.items[: step * plane].reshape(step, rows, pitch)
-        if shop.layout != layout:
-            padded.fill(self.fill)
-            shop.layout = layout
-        inner = padded[:, pads[0] : pads[0] + h, pads[2] : pads[2] + w]
+        inner = shop.planes(step, h, w, pads, self.fill)
         sums = shop.top.items[: step * run].reshape(step, out_h, -1)[:, :, :out_w]
         for first in range(0, channels, step):
             count = min(step, channels - first)
@@ -110,3 +113,24 @@ def depthwise_planes(
     if not kernels.COMPILED or weight.size > TAPS:
         return None
     return DepthwisePlanes(window, weight, bias, activation, fill)
+
+
+def max_pool_planes(blob: Floats, kernel: int, pads: Pads, fill: float, top: Floats) -> bool:
+    """Fill `top` with the maxima of 2 by 2 or 3 by 3 windows of stride 2; whether there are kernels for that."""
+    channels, h, w = blob.shape
+    out_h, out_w = top.shape[1:]
+    pitch = w + pads[2] + pads[3]
+    plane = (h + pads[0] + pads[1]) * pitch
+    if not kernels.COMPILED or plane > PLANES or out_w > PLANE_SLACK // 2 - 2:
+        return False
+    step = min(max(TILE // plane, 1), channels)
+    shop = _WORKSHOP
+    inner = shop.planes(step, h, w, pads, fill)
+    maxima = shop.top.items[: step * out_h * out_w].reshape(step, out_h, out_w)
+    pool = kernels.wide().planes.max_pool
+    for first in range(0, channels, step):
+        count = min(step, channels - first)
+        np.copyto(inner[:count], blob[first : first + count])
+        pool(shop.bottom.data, plane, pitch, kernel, count, shop.top.data, out_h, out_w)
+        np.copyto(top[first : first + count], maxima[:count], casting="same_kind")
+    return True
