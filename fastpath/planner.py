@@ -3,8 +3,9 @@
 A plan belongs to one set of input shapes, and computes all outputs of the network. int8 convolutions run compiled. A
 blob between them never becomes floats where all its readers want codes of one scale: the float steps of the layer that
 makes it and the quantization of the layers that read it are one staircase of the integer sum, which the kernels climb
-exactly. Split, Concat, max pooling and ReLU on such blobs work on codes too, or cost nothing at all. The outputs hold
-the same bits with and without a plan.
+exactly. Split, Concat, max pooling and ReLU on such blobs work on codes too, or cost nothing at all. Where floats are
+needed after all, as for the additions of residual networks, they stand pixel after pixel while only convolutions,
+additions, ReLU and global pooling use them. The outputs hold the same bits with and without a plan.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from fastpath.kernels.source.capacity import CHANNELS, FEATURES, PATCH, SLACK
 from fastpath.kernels.staircase import Stairs
 from fastpath.layers.activation import NONE, RELU, Activation
 from fastpath.layers.common import Array, Floats, Operator
+from fastpath.layers.eltwise import SUM
 from fastpath.layers.epilogue import (
     descales,
     read_bias,
@@ -47,17 +49,24 @@ from fastpath.steps import (
     CodesStep,
     Convolution8,
     Entry,
+    MapEntry,
     OperatorStep,
     Step,
     Storage,
     Workshop,
+    add_maps,
     dense_to_blob,
     dense_to_codes,
+    dense_to_map,
     dense_to_means,
+    dense_to_pooled,
     depthwise_to_blob,
     depthwise_to_codes,
+    fits_pooled,
     frame,
     max_pool,
+    mean_of_map,
+    rectify_map,
     runs_in_lanes,
     storage_bytes,
 )
@@ -68,8 +77,14 @@ NARROW_PATCH = 384
 """Patches up to this length run on 256-bit vectors."""
 
 
+SMALLEST_DESCALE = np.float32(1e-20)
+"""Sums times a factor above this never underflow."""
+
 MOST_PLANS = 8
 """Plans that a network keeps; the one that was not used for longest goes first."""
+
+ADD = 0
+"""The `op_type` of a BinaryOp that adds."""
 
 NO_PADS: Pads = (0, 0, 0, 0)
 
@@ -192,6 +207,22 @@ def _joins(layer: Layer, convolution: Convolution8) -> bool:
     return not slopes.any() or (convolution.activation.type == NONE and convolution.top_scale is None)
 
 
+def is_relu(layer: Layer) -> bool:
+    """Whether a layer is a plain ReLU."""
+    return layer.type == "ReLU" and layer.get.number("slope") == 0
+
+
+def is_global_average(layer: Layer) -> bool:
+    """Whether a layer averages each channel."""
+    get = layer.get.integer
+    return layer.type == "Pooling" and get("pooling_type") == AVERAGE and get("global_pooling") != 0
+
+
+def shape_of(blob: Array) -> Shape:
+    """The shape as plain integers."""
+    return tuple(int(extent) for extent in blob.shape)
+
+
 class Groups:
     """Names that belong together; `find` gives one name for all of a group."""
 
@@ -236,6 +267,12 @@ def pool_windows(layer: Layer, shape: Shape) -> tuple[tuple[int, int], tuple[int
     return (vertical.kernel, horizontal.kernel), (vertical.stride, horizontal.stride), borders
 
 
+def pool_window(layer: Layer, shape: Shape) -> Window | None:
+    """The same as one window."""
+    windows = pool_windows(layer, shape)
+    return None if windows is None else Window(windows[0], (1, 1), windows[1], windows[2])
+
+
 class CodeFlow:
     """Which blobs of a network need exist as codes only: `hidden`, with the staircases of the layers that make them.
 
@@ -268,6 +305,13 @@ class CodeFlow:
         self.hidden = {name for name in blobs if self._can_hide(name)}
         while shown := self._must_show():
             self.hidden -= shown
+        self.pooled = self._find_pooled()
+        self.maps = {name for name in blobs if self._can_map(name)}
+        while odd := {name for name in self.maps if not self._map_neighbours_agree(name)}:
+            self.maps -= odd
+        self.pooled = {
+            index: reader for index, reader in self.pooled.items() if self.layers[reader].tops[0] in self.maps
+        }
 
     def _read(self, index: int, layer: Layer) -> None:
         """Take a layer if kernels can run it. Refusal where they cannot."""
@@ -384,6 +428,83 @@ class CodeFlow:
                     shown.add(layer.tops[0])
         return shown
 
+    def _find_pooled(self) -> dict[int, int]:
+        """For each dense convolution of floats behind which max pooling follows: the pooling layer.
+
+        The largest float comes of the largest sum, because the float steps never fall.
+        """
+        pooled = {}
+        for index, convolution in self.convolutions.items():
+            name = convolution.layer.tops[0]
+            reader = self.readers.get(name)
+            if reader is None or self.layers[reader].type != "Pooling" or not self._makes_floats(index):
+                continue
+            size = self.blobs[name].shape
+            window = pool_window(self.layers[reader], size)
+            rises = convolution.descale.min() > SMALLEST_DESCALE and convolution.activation.type in (NONE, RELU)
+            if window is not None and rises and fits_pooled(size[1:], size[0], window):
+                pooled[index] = reader
+        return pooled
+
+    def _makes_floats(self, index: int) -> bool:
+        """Whether a layer is a dense convolution of floats that leave."""
+        convolution = self.convolutions.get(index)
+        if convolution is None or convolution.depthwise or convolution.top_scale is not None:
+            return False
+        return convolution.layer.tops[0] not in self.hidden
+
+    def _can_map(self, name: str) -> bool:
+        """Whether a blob could be a map of floats, pixel after pixel, as far as its maker alone tells."""
+        index, blob = self.producers.get(name), self.blobs[name]
+        if index is None or name not in self.readers or name in self.hidden or blob.ndim != 3:
+            return False
+        if blob.dtype != np.float32 or not fits_arena(shape_of(blob), NO_PADS):
+            return False
+        layer = self.layers[index]
+        if self._makes_floats(index):
+            return self.layers[self.readers[name]].type != "Pooling"
+        return index in self.pooled.values() or self._works_on_maps(layer)
+
+    def _works_on_maps(self, layer: Layer) -> bool:
+        """Whether a layer makes maps of maps."""
+        return layer.type == "Split" or is_relu(layer) or self.is_sum(layer)
+
+    def is_sum(self, layer: Layer) -> bool:
+        """Whether a layer adds two blobs of one shape."""
+        if layer.type not in ("Eltwise", "BinaryOp") or len(layer.bottoms) != 2:
+            return False
+        shapes = {self.blobs[name].shape for name in layer.bottoms if name in self.blobs}
+        if len(shapes) != 1:
+            return False
+        if layer.type == "Eltwise":
+            return layer.get.integer("op_type") == SUM and not layer.get.numbers("coeffs")
+        return layer.get.integer("op_type") == ADD and not layer.get.integer("with_scalar")
+
+    def _map_neighbours_agree(self, name: str) -> bool:
+        """Whether what makes a map has maps to make it of, and its reader takes maps."""
+        maker, reader = self.layers[self.producers[name]], self.layers[self.readers[name]]
+        if self._works_on_maps(maker) and not self.maps.issuperset(maker.bottoms):
+            return False
+        if self.readers[name] in self.convolutions or is_global_average(reader):
+            return True
+        return self._works_on_maps(reader) and self.maps.issuperset((*reader.bottoms, *reader.tops))
+
+    def never_negative(self, name: str) -> bool:
+        """Whether no number of a map is below zero."""
+        index = self.producers[name]
+        if index in self.convolutions:
+            return self.convolutions[index].activation.type == RELU
+        layer = self.layers[index]
+        return is_relu(layer) or all(self.never_negative(bottom) for bottom in layer.bottoms)
+
+    def map_places(self) -> Groups:
+        """Maps that lie at the same place: ReLU works where its bottom lies."""
+        groups = Groups()
+        for layer in self.layers:
+            if layer.type == "Split" or is_relu(layer):
+                groups.join_all(name for name in (*layer.bottoms, *layer.tops) if name in self.maps)
+        return groups
+
     def flows(self) -> Groups:
         """Hidden blobs that hold the same codes, or parts or maxima of them."""
         groups = Groups()
@@ -437,6 +558,9 @@ class Builder:
         self.workshop = Workshop()
         self.holders = self._find_holders()
         self.framed: set[str] = set()
+        self.map_groups = flow.map_places()
+        self.maps = self._allot_maps()
+        self.entered: set[str] = set()
         self.averages = self._find_averages()
         self.places = self._find_places()
         self.storages = self._allot()
@@ -444,8 +568,10 @@ class Builder:
     def plan(self, operators: list[Operator], outputs: list[str]) -> Plan:
         """The plan, with one row a layer; `operators` run what stays with numpy."""
         result = Plan(outputs)
+        joined = {*self.averages.values(), *self.flow.pooled.values()}
         for index, layer in enumerate(self.flow.layers):
             kernel, reason, step = "numpy", self.flow.reasons.get(index, ""), None
+            on_maps = bool(layer.bottoms) and self.flow.maps.issuperset((*layer.bottoms, *layer.tops))
             on_codes = bool(layer.bottoms) and self.flow.hidden.issuperset((*layer.bottoms, *layer.tops))
             if index in self.flow.convolutions:
                 step, kernel = self._convolution(self.flow.convolutions[index], index)
@@ -453,7 +579,13 @@ class Builder:
                 step, kernel = self._product(self.flow.products[index], index)
             elif on_codes and layer.type == "Pooling":
                 step, kernel = self._pooling(layer)
-            elif on_codes or layer.type == "Input" or index in self.averages.values():
+            elif on_maps and self.flow.is_sum(layer):
+                step, kernel = self._sum(layer)
+            elif on_maps and is_relu(layer) and not self._adds(layer.bottoms[0]):
+                step, kernel = self._relu(layer), "relu in place"
+            elif is_global_average(layer) and layer.bottoms[0] in self.flow.maps:
+                step, kernel = self._average(layer), "averages"
+            elif on_codes or on_maps or layer.type == "Input" or index in joined:
                 kernel = "nothing to do"
             else:
                 step = OperatorStep(layer, operators[index])
@@ -471,10 +603,8 @@ class Builder:
             reader = self.flow.readers.get(name)
             if reader is None or convolution.depthwise or convolution.top_scale is not None or name in self.flow.hidden:
                 continue
-            get, pixels = self.flow.layers[reader].get, math.prod(self.flow.blobs[name].shape[1:])
-            if self.flow.layers[reader].type != "Pooling" or pixels * convolution.num_output > 2 * FLOAT_TILE:
-                continue
-            if get.integer("pooling_type") == AVERAGE and get.integer("global_pooling"):
+            pixels = math.prod(self.flow.blobs[name].shape[1:])
+            if is_global_average(self.flow.layers[reader]) and pixels * convolution.num_output <= 2 * FLOAT_TILE:
                 averages[index] = reader
         return averages
 
@@ -509,12 +639,69 @@ class Builder:
         for index in self.flow.convolutions:
             name = self.flow.layers[index].bottoms[0]
             if name not in self.flow.hidden:
-                place = Place(self.flow.blobs[name].shape, index, index, SIGNED_ZERO)
+                new = Place(self.flow.blobs[name].shape, index, index, self._entry_zero(index))
+                place = places.setdefault(self._entry_name(index), new)
+                place.last = index
                 place.widen(self._borders(name))
-                places[entry_name(index)] = place
         for index, product in self.flow.products.items():
             places[entry_name(index)] = Place((product.weight.shape[1], 1, 1), index, index, SIGNED_ZERO)
         return places
+
+    def _entry_name(self, index: int) -> str:
+        """The feature map that a convolution quantizes into: one for all that want the same codes of the same map."""
+        convolution = self.flow.convolutions[index]
+        source = convolution.layer.bottoms[0]
+        if source not in self.flow.maps:
+            return entry_name(index)
+        return f"\n{self.map_groups.find(source)}\n{convolution.bottom_scale!r}"
+
+    def _entry_zero(self, index: int) -> int:
+        convolution = self.flow.convolutions[index]
+        source = convolution.layer.bottoms[0]
+        unsigned = source in self.flow.maps and self.flow.never_negative(source) and convolution.bottom_scale > 0
+        return 0 if unsigned else SIGNED_ZERO
+
+    def _allot_maps(self) -> dict[str, Floats]:
+        """Memory for every place of maps: an array that no other place needs while this one is alive."""
+        lives: dict[str, tuple[int, int]] = {}
+        pooled = {reader: index for index, reader in self.flow.pooled.items()}
+        for name in self.flow.maps:
+            place, made, last = self.map_groups.find(name), self.flow.producers[name], self.flow.readers[name]
+            first, until = lives.get(place, (made, last))
+            lives[place] = min(first, pooled.get(made, made)), max(until, last)
+        slots: list[tuple[int, int]] = []
+        chosen = {}
+        for place, (first, until) in sorted(lives.items(), key=lambda item: item[1]):
+            size = math.prod(self.flow.blobs[place].shape)
+            slot = next((i for i, (_, busy_until) in enumerate(slots) if busy_until < first), len(slots))
+            slots[slot : slot + 1] = [(max(size, slots[slot][0]) if slot < len(slots) else size, until)]
+            chosen[place] = slot
+        memory = [np.zeros(size, np.float32) for size, _ in slots]
+        return {
+            place: memory[slot][: math.prod(shape)].reshape(-1, shape[0])
+            for place, slot in chosen.items()
+            for shape in [self.flow.blobs[place].shape]
+        }
+
+    def _map(self, name: str) -> Floats:
+        """The map (pixels, channels) that a blob is."""
+        return self.maps[self.map_groups.find(name)]
+
+    def _adds(self, name: str) -> bool:
+        return self.flow.is_sum(self.flow.layers[self.flow.producers[name]])
+
+    def _sum(self, layer: Layer) -> tuple[Step, str]:
+        """The step of an addition of maps, with the ReLU behind it, and what it is called."""
+        relu = is_relu(self.flow.layers[self.flow.readers[layer.tops[0]]])
+        run = add_maps(self._map(layer.bottoms[0]), self._map(layer.bottoms[1]), self._map(layer.tops[0]), relu)
+        return CodesStep(layer.tops[0], None, [run]), "sum and relu" if relu else "sum"
+
+    def _relu(self, layer: Layer) -> Step:
+        return CodesStep(layer.tops[0], None, [rectify_map(self._map(layer.bottoms[0]))])
+
+    def _average(self, layer: Layer) -> Step:
+        source = self._map(layer.bottoms[0])
+        return BlobStep(layer.bottoms[0], None, [], lambda: mean_of_map(source), layer.tops[0])
 
     def _borders(self, name: str) -> Pads:
         """The borders that the reader of a blob needs."""
@@ -555,11 +742,17 @@ class Builder:
         shape = self.flow.blobs[source].shape
         pads = convolution.pads(shape)
         place = (pads[0], pads[2])
-        bottom = self._storage(source) if source in self.flow.hidden else self.storages[entry_name(index)]
+        hidden = source in self.flow.hidden
+        bottom = self._storage(source) if hidden else self.storages[self._entry_name(index)]
         level = self._level(convolution, target in self.flow.hidden and runs_in_lanes(convolution, bottom.zero))
-        entry: Entry | None = None
+        entry: Entry | MapEntry | None = None
         actions: list[Action] = []
-        if source not in self.flow.hidden:
+        if source in self.flow.maps:
+            if self._entry_name(index) not in self.entered:
+                self.entered.add(self._entry_name(index))
+                entry = MapEntry(convolution.layer, convolution.bottom_scale, bottom, self._map(source))
+                actions += frame(level, bottom)
+        elif not hidden:
             entry = Entry(level, self.workshop, convolution.layer, convolution.bottom_scale, bottom, shape)
             actions += frame(level, bottom)
         if target in self.flow.hidden:
@@ -574,6 +767,20 @@ class Builder:
             target = self.flow.layers[self.averages[index]].tops[0]
             compute, kernel = dense_to_means(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
             return BlobStep(source, entry, actions, compute, target), kernel
+        if index in self.flow.pooled:
+            pooling = self.flow.layers[self.flow.pooled[index]]
+            pool, pooled = pool_window(pooling, self.flow.blobs[target].shape), self.flow.blobs[pooling.tops[0]].shape
+            assert pool is not None
+            run, kernel = dense_to_pooled(
+                level, self.workshop, convolution, bottom, (size[0], size[1]), place, pool, (pooled[1], pooled[2]),
+                self._map(pooling.tops[0]),
+            )  # fmt: skip
+            return CodesStep(source, entry, [*actions, run]), f"{kernel}, float32 inside"
+        if target in self.flow.maps:
+            run, kernel = dense_to_map(
+                level, self.workshop, convolution, bottom, (size[0], size[1]), place, self._map(target)
+            )
+            return CodesStep(source, entry, [*actions, run]), f"{kernel}, float32 inside"
         make_blob = depthwise_to_blob if convolution.depthwise else dense_to_blob
         compute, kernel = make_blob(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
         return BlobStep(source, entry, actions, compute, target), f"{kernel}, {self.flow.blobs[target].dtype} out"

@@ -44,10 +44,10 @@ from fastpath.kernels.source.records import DepthwiseWeights, Feature, Scratch, 
 from fastpath.kernels.staircase import Stairs, find_steps, fit, fit_bent
 from fastpath.layers.activation import CLIP, NONE, RELU, Activation
 from fastpath.layers.common import Array, Floats, Operator, fault
-from fastpath.layers.epilogue import Epilogue
+from fastpath.layers.epilogue import ZERO, Epilogue
 from fastpath.layers.window import Pads, resolve_pads
 from fastpath.layers.window import Window as LayerWindow
-from fastpath.rounding import BLOCK, finite, quantize, round_in_place
+from fastpath.rounding import BELOW_HALF, BLOCK, INT8_MAX, finite, quantize, round_in_place
 from spec.graph import Layer, Shape
 
 SIGNED_ZERO = 128
@@ -70,6 +70,12 @@ STEPPED_RUN = 64
 
 FLOAT_TILE = 256 * 1024
 """Sums that wait together to become floats."""
+
+MAP_RUN = 4096
+"""Floats that one row of a tile holds, of as many pixels as that takes."""
+
+SUMS_PAST = 65536
+"""Room behind the last sum of a tile, for the blocks of pixels and channels that reach past it."""
 
 STEEPEST = np.float32(1000)
 """The steepest slope of a leaky ReLU that integers stand for."""
@@ -183,9 +189,11 @@ class Convolution8:
         """The borders (above, below, left, right) that a bottom blob of this shape gets."""
         return resolve_pads(self.layer, self.window, shape[1], shape[2], int8=True)
 
-    def epilogue(self, top_scale: np.float32 | None) -> Epilogue:
-        """The float steps, with requantization where there is a top scale."""
-        return Epilogue(self.layer, self.activation, self.bias, self.descale, top_scale, float(self.bounds.max()))
+    def epilogue(self, top_scale: np.float32 | None, repeat: int = 1) -> Epilogue:
+        """The float steps, with requantization where there is a top scale, for `repeat` times the channels."""
+        bias = None if self.bias is None else np.tile(self.bias, repeat)
+        descale = np.tile(self.descale, repeat)
+        return Epilogue(self.layer, self.activation, bias, descale, top_scale, float(self.bounds.max()))
 
     def stairs(self, top_scale: np.float32) -> Stairs | None:
         """Integers for all float steps, or None where there are none."""
@@ -462,6 +470,198 @@ def dense_to_blob(
     return convolve, kernel_name(kernels, weights)
 
 
+class MapExit:
+    """Turns sums that stand pixel after pixel into floats that do, whole tiles of pixels at a time."""
+
+    def __init__(self, convolution: Convolution8, excess: NDArray[np.int64], pixels: int, step: int) -> None:
+        """Of the `step` sums of a pixel, those past the output channels are ignored."""
+        n = convolution.num_output
+        widest = max(MAP_RUN // n, 1) if step == n else 1
+        self.repeat = next(count for count in range(min(widest, pixels), 0, -1) if pixels % count == 0)
+        self.shape, self.step = (pixels // self.repeat, self.repeat * n), step
+        self.rows = max(BLOCK // self.shape[1], 1)
+        self.epilogue = convolution.epilogue(None, self.repeat)
+        self.excess = np.tile(excess.astype(np.int32), self.repeat) if excess.any() else None
+
+    def __call__(self, sums: NDArray[np.int32], top: Floats) -> None:
+        """Write `top` (pixels, channels) from sums (pixels, step)."""
+        runs, values = sums[:, : top.shape[1]], top.reshape(self.shape)
+        if self.repeat > 1:
+            runs = sums.reshape(self.shape)
+        for first in range(0, self.shape[0], self.rows):
+            part = slice(first, first + self.rows)
+            if self.excess is None:
+                np.copyto(values[part], runs[part], casting="unsafe")
+            else:
+                np.subtract(runs[part], self.excess, out=values[part], casting="unsafe", dtype=np.int32)
+            self.epilogue(values[part].T)
+
+
+def dense_to_map(
+    kernels: Kernels,
+    workshop: Workshop,
+    convolution: Convolution8,
+    bottom: Storage,
+    size: tuple[int, int],
+    pads: tuple[int, int],
+    top: Floats,
+) -> tuple[Action, str]:
+    """A dense convolution from feature map to floats (pixels, channels), and the name of its kernel."""
+    weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
+    out_h, out_w = size
+    step = round_up(convolution.num_output, GROUP)
+    rows_at_once = max(min(FLOAT_TILE // (step * out_w), out_h), 1)
+    calls = []
+    for y in range(0, out_h, rows_at_once):
+        count = min(rows_at_once, out_h - y)
+        arguments = _accumulate_rows(kernels, workshop, convolution, weights, bottom, (y, count, out_w), pads)
+        sums = workshop.sums.items[: count * out_w * step].reshape(-1, step)
+        part = top[y * out_w : (y + count) * out_w]
+        calls.append((arguments, MapExit(convolution, excess, count * out_w, step), sums, part))
+    run = kernels.dense.accumulate
+
+    def convolve() -> None:
+        for arguments, leave, sums, part in calls:
+            run(*arguments)
+            leave(sums, part)
+
+    return convolve, kernel_name(kernels, weights)
+
+
+def dense_to_pooled(
+    kernels: Kernels,
+    workshop: Workshop,
+    convolution: Convolution8,
+    bottom: Storage,
+    size: tuple[int, int],
+    pads: tuple[int, int],
+    pool: LayerWindow,
+    pooled: tuple[int, int],
+    top: Floats,
+) -> tuple[Action, str]:
+    """The same with max pooling behind it, whose pads are in `pool`; sums are pooled, and only maxima become floats."""
+    weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
+    (out_h, out_w), (pool_h, pool_w) = size, pooled
+    above, left = pool.pads[0], pool.pads[2]
+    step = round_up(convolution.num_output, GROUP)
+    row, pooled_row = out_w * step, pool_w * step
+    rows_at_once = max(min((FLOAT_TILE // row - pool.kernel[0]) // pool.stride[0], pool_h), 1)
+    start = workshop.sums.start
+    calls = []
+    for y in range(0, pool_h, rows_at_once):
+        count = min(rows_at_once, pool_h - y)
+        low = max(y * pool.stride[0] - above, 0)
+        high = min((y + count - 1) * pool.stride[0] - above + pool.kernel[0], out_h)
+        arguments = _accumulate_rows(kernels, workshop, convolution, weights, bottom, (low, high - low, out_w), pads)
+        work = (high - low) * row + SUMS_PAST
+        out = work + row
+        window = kernels.records.Window(*pool.kernel, 1, 1, *pool.stride, count, pool_w)
+        pool_arguments = (
+            workshop.sums.data, start, low, high - low, out_w, step, window, above, left, y, start + work, start + out,
+        )  # fmt: skip
+        sums = workshop.sums.items[out : out + count * pooled_row].reshape(-1, step)
+        part = top[y * pool_w : (y + count) * pool_w]
+        calls.append((arguments, pool_arguments, MapExit(convolution, excess, count * pool_w, step), sums, part))
+    run, run_pool = kernels.dense.accumulate, kernels.pooling.pool_sums
+
+    def convolve() -> None:
+        for arguments, pool_arguments, leave, sums, part in calls:
+            run(*arguments)
+            run_pool(*pool_arguments)
+            leave(sums, part)
+
+    return convolve, f"{kernel_name(kernels, weights)} and maxima"
+
+
+def fits_pooled(size: tuple[int, int], num_output: int, pool: LayerWindow) -> bool:
+    """Whether `dense_to_pooled` has room for the sums of at least one row of windows."""
+    return (pool.kernel[0] + 3) * size[1] * round_up(num_output, GROUP) + SUMS_PAST <= FLOAT_TILE
+
+
+def _accumulate_rows(
+    kernels: Kernels,
+    workshop: Workshop,
+    convolution: Convolution8,
+    weights: Weights,
+    bottom: Storage,
+    rows: tuple[int, int, int],
+    pads: tuple[int, int],
+) -> tuple[object, ...]:
+    """The arguments of `accumulate` for some rows (first, count, width) of the output, pixel after pixel."""
+    y, count, out_w = rows
+    origin = bottom.feature(kernels, *pads)
+    place = origin.start + y * convolution.window.stride[0] * bottom.row
+    feature = kernels.records.Feature(bottom.buffer.data, place, bottom.row, bottom.pixel)
+    window = window_record(kernels, convolution.window, count, out_w)
+    tile = tile_rows(convolution.window, count, out_w, convolution.weight.shape[1], GROUP)
+    step = round_up(convolution.num_output, GROUP)
+    return feature, window, weights, workshop.scratch(kernels), tile, step, 1
+
+
+class MapEntry:
+    """Brings floats (pixels, channels) into a feature map: quantize, add the zero point."""
+
+    def __init__(self, layer: Layer, scale: np.float32, storage: Storage, source: Floats) -> None:
+        self.layer, self.scale, self.zero = layer, scale, storage.zero
+        first = storage.origin - storage.buffer.start
+        count = (storage.h - 1) * storage.row + (storage.w - 1) * storage.pixel + source.shape[1]
+        shape, strides = (storage.h, storage.w, source.shape[1]), (storage.row, storage.pixel, 1)
+        codes = storage.buffer.items[first : first + count].view(np.int8)
+        self.codes = np.lib.stride_tricks.as_strided(codes, shape, strides)
+        self.source = source.reshape(shape)
+        self.rows = max(BLOCK // (storage.w * source.shape[1]), 1)
+        self.values = np.empty((self.rows, *shape[1:]), np.float32)
+        self.signs = np.empty(self.values.shape, np.int32) if storage.zero else None
+
+    def __call__(self) -> None:
+        """GraphError for values that have no code."""
+        if not finite(self.source):
+            raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
+        for first in range(0, self.codes.shape[0], self.rows):
+            part = self.source[first : first + self.rows]
+            codes, values = self.codes[first : first + self.rows], self.values[: part.shape[0]]
+            np.multiply(part, self.scale, out=values)
+            if self.signs is None:
+                np.minimum(values, INT8_MAX, out=values)
+                np.add(values, BELOW_HALF, out=values)
+                np.copyto(codes, values, casting="unsafe")
+            else:
+                round_in_place(values, self.signs[: part.shape[0]])
+                np.copyto(codes, values, casting="unsafe")
+                # Adding a zero point of 128 and flipping the highest bit are the same.
+                np.bitwise_xor(codes, np.int8(-SIGNED_ZERO), out=codes)
+
+
+def add_maps(left: Floats, right: Floats, top: Floats, relu: bool) -> Action:
+    """The sum of two maps, with a ReLU behind it or without."""
+    operands = [blob.reshape(-1) for blob in (left, right, top)]
+
+    def add() -> None:
+        for first in range(0, operands[2].size, BLOCK):
+            a, b, out = (operand[first : first + BLOCK] for operand in operands)
+            np.add(a, b, out=out)
+            if relu:
+                np.maximum(out, ZERO, out=out)
+
+    return add
+
+
+def rectify_map(blob: Floats) -> Action:
+    """ReLU in place."""
+    flat = blob.reshape(-1)
+
+    def rectify() -> None:
+        np.maximum(flat, ZERO, out=flat)
+
+    return rectify
+
+
+def mean_of_map(source: Floats) -> Array:
+    """The average of each channel, adding up one pixel after the other as global pooling does."""
+    means: Array = np.add.reduce(source, axis=0, initial=ZERO) / np.float32(source.shape[0])
+    return means
+
+
 def dense_to_means(
     kernels: Kernels,
     workshop: Workshop,
@@ -589,14 +789,16 @@ class OperatorStep:
 
 
 class CodesStep:
-    """A layer whose top blob is a feature map."""
+    """A layer whose top blob stays inside the plan: a feature map, or a map of floats."""
 
-    def __init__(self, source: str, entry: Entry | None, actions: list[Action]) -> None:
+    def __init__(self, source: str, entry: Entry | MapEntry | None, actions: list[Action]) -> None:
         self.source, self.entry, self.actions = source, entry, actions
 
     def __call__(self, blobs: Blobs) -> None:
         """Quantize the bottom blob if it is one, then run the kernels."""
-        if self.entry is not None:
+        if isinstance(self.entry, MapEntry):
+            self.entry()
+        elif self.entry is not None:
             self.entry(blobs[self.source])
         for action in self.actions:
             action()
@@ -606,7 +808,12 @@ class BlobStep:
     """A layer whose top blob leaves as an array."""
 
     def __init__(
-        self, source: str, entry: Entry | None, actions: list[Action], compute: Callable[[], Array], target: str
+        self,
+        source: str,
+        entry: Entry | MapEntry | None,
+        actions: list[Action],
+        compute: Callable[[], Array],
+        target: str,
     ) -> None:
         self.before = CodesStep(source, entry, actions)
         self.compute, self.target = compute, target

@@ -1,9 +1,9 @@
-"""Max pooling of bytes: the largest code has the largest byte."""
+"""Max pooling of bytes, and of sums: the largest code has the largest byte, and the largest sum the largest float."""
 
 from librt.vecs import vec
-from mypy_extensions import i64, u8
+from mypy_extensions import i32, i64, u8
 
-from fastpath.kernels.source.capacity import CHANNELS, FEATURES, LAST_PIXEL
+from fastpath.kernels.source.capacity import ACCUMULATORS, CHANNELS, FEATURES, LAST_PIXEL
 from fastpath.kernels.source.records import Feature, Window
 
 
@@ -92,3 +92,65 @@ def clear(out: vec[u8], start: i64, channels: i64) -> None:
     j: i64 = 0
     for j in range(channels):
         out[start + j] = 0
+
+
+def raise_sums(acc: vec[i32], a: i64, o: i64, n: i64) -> None:
+    """Raise each of n sums from place o on to the one from place a on, where that is larger."""
+    if len(acc) < ACCUMULATORS or a < 0 or o < 0 or n < 0 or a > ACCUMULATORS or o > ACCUMULATORS or n > ACCUMULATORS:
+        raise ValueError("sums out of range")
+    if a + n > ACCUMULATORS or o + n > ACCUMULATORS:
+        raise ValueError("sums out of range")
+    j: i64 = 0
+    for j in range(n):
+        acc[o + j] = max(acc[o + j], acc[a + j])
+
+
+def copy_sums(acc: vec[i32], a: i64, o: i64, n: i64) -> None:
+    """Copy n sums from place a on to place o on."""
+    if len(acc) < ACCUMULATORS or a < 0 or o < 0 or n < 0 or a > ACCUMULATORS or o > ACCUMULATORS or n > ACCUMULATORS:
+        raise ValueError("sums out of range")
+    if a + n > ACCUMULATORS or o + n > ACCUMULATORS:
+        raise ValueError("sums out of range")
+    j: i64 = 0
+    for j in range(n):
+        acc[o + j] = acc[a + j]
+
+
+def pool_sums(
+    acc: vec[i32],
+    start: i64,
+    first: i64,
+    rows: i64,
+    columns: i64,
+    channels: i64,
+    window: Window,
+    above: i64,
+    left: i64,
+    y: i64,
+    work: i64,
+    out: i64,
+) -> None:
+    """The largest sum of every window: `out_h` rows of windows from row y on, to place `out` on.
+
+    The sums of rows `first` to `first + rows` of a map of `columns` pixels begin at `start`; the map has borders
+    `above` it and to its `left` that no window takes anything from. One row of sums at `work` is scratch space.
+    """
+    r: i64 = 0
+    x: i64 = 0
+    row: i64 = 0
+    column: i64 = 0
+    length = columns * channels
+    for r in range(window.out_h):
+        top = (y + r) * window.stride_h - above
+        low = max(top, first)
+        high = min(top + window.kernel_h, first + rows)
+        copy_sums(acc, start + (low - first) * length, work, length)
+        for row in range(low + 1, high):
+            raise_sums(acc, start + (row - first) * length, work, length)
+        for x in range(window.out_w):
+            begin = max(x * window.stride_w - left, 0)
+            end = min(x * window.stride_w - left + window.kernel_w, columns)
+            copy_sums(acc, work + begin * channels, out, channels)
+            for column in range(begin + 1, end):
+                raise_sums(acc, work + column * channels, out, channels)
+            out += channels
