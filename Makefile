@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # One thread for BLAS: a second one loses more to its neighbours than it gains.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test lint without-compiler benchmark docs clean
+.PHONY: demo test lint coverage golden without-compiler benchmark docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/ncnn-assay --version
@@ -16,6 +16,15 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-for-tests lint
 	$(BIN)/python -m golden check
 	$(BIN)/python -m pytest
+
+# Every line and branch of spec/ is run by a test.
+coverage: $(VENV)/installed-for-tests
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage report --fail-under=100
+
+# Every recorded run of the real tools, on both engines; the spec takes minutes.
+golden: $(VENV)/installed-for-tests
+	$(BIN)/ncnn-assay golden
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check .

@@ -13,11 +13,15 @@ import pytest
 from fastpath.calibration.plots import plot_histogram
 from fastpath.calibration.statistics import blob_histogram, blob_range
 from fastpath.commands import ncnn2table
+from fastpath.commands.verdicts import tables as verdicts
 from spec.formats.weights import write_model
 from spec.graph import Graph, Layer, float_weight
-from tests.calibration.comparison import rows
 
 Run = Callable[..., tuple[int, str]]
+
+
+def rows(path: str) -> dict[str, list[str]]:
+    return verdicts.rows(Path(path).read_text())
 
 
 def small_net() -> Graph:

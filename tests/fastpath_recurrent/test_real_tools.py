@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import pytest
 
 from fastpath.layers import embed, gemm, gru, lstm, multi_head_attention, rnn, sdpa
 from fastpath.net import Net
+from golden import vectors
 from spec.formats.weights import read_model
+from tests.golden_files import case_folder
 from tests.models import model_folder
-from tests.shared import require_shared
 
 PREPARE = {
     name: prepare
@@ -46,14 +46,10 @@ def distance(ours: Any, theirs: Any) -> float:
 
 @pytest.mark.parametrize("kind", sorted(TOLERANCE))
 def test_layer_cases(kind: str) -> None:
-    root = require_shared("golden", "layers-int8")
     seen = 0
-    for file in sorted(root.glob("*/case.json")):
-        case = json.loads(file.read_text())
-        if case.get("layer", {}).get("type") != kind:
-            continue
-        for run in case["inference"]:
-            seen += check_case(file.parent, run, kind)
+    for case in vectors.cases("layers-int8"):
+        if case.facts.get("layer", {}).get("type") == kind:
+            seen += sum(check_case(case_folder(case.id), run, kind) for run in case.facts["inference"])
     assert seen >= 10
 
 

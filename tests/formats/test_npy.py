@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from golden.manifest import ROOT
 from spec.blob import Blob, float_blob, int8_blob, int32_blob
 from spec.errors import FormatError, FormatWarning
 from spec.formats.npy import format_npy, parse_npy, read_npy
-from tests.shared import SHARED, require_shared
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, max_side=4)
 TYPES = ("<f4", ">f4", "<f2", ">f2", "<f8", ">f8", "|i1", "<i4", ">i4")
@@ -111,9 +111,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_the_corpus() -> None:
-    require_shared("models")
-    assert SHARED is not None
-    paths = sorted(SHARED.glob("models/calib-*/*.npy"))[:40]
+    paths = sorted((ROOT / "models").glob("calib-*/*.npy"))[:40]
     assert paths
     for path in paths:
         assert numpy.array_equal(numpy.array(read_npy(path)), numpy.load(path))

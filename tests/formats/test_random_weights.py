@@ -12,7 +12,7 @@ from spec.formats.random_weights import RandomWeights
 from spec.formats.weights import format_weights, load_weights, read_model, read_weights, write_model
 from spec.graph import Weight
 from spec.layer_table import BY_NAME
-from tests.shared import require_shared
+from tests.golden_files import case_folder
 
 DRAWS = [0x4CED790238048515, 0x6575EB46BC2C8DFD, 0x833C31E62A094A41, 0x1625F3C71F4CAD4F]
 
@@ -92,7 +92,7 @@ def test_ranges() -> None:
 )
 def test_what_the_real_tools_wrote(case: str, fp16: bool, tmp_path: Path) -> None:
     """The tools' own result gives the structure; its numbers are thrown away and drawn again."""
-    folder = require_shared("golden", *case.split("/"))
+    folder = case_folder(case)
     graph = read_model(folder / "o.param", folder / "o.bin")
     for layer in graph:
         for name, weight in layer.weights.items():

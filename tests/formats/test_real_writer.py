@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
+from golden import vectors
+from golden.manifest import ROOT
 from spec.errors import AssayError
 from spec.formats.param import format_param, parse_param, read_param
 from spec.formats.weights import TAG_FLOAT16, format_weights, load_weights, read_weights
 from spec.graph import Graph
+from tests.golden_files import case_folder, group_folder
+from tests.models import model_folder
 from tests.shared import SHARED
 
-WRITERS = ("ncnnoptimize", "ncnn2int8", "ncnnllm2int")
+WRITERS = ("ncnnoptimize", "ncnn2int8")
+
+MODEL_FOLDERS = [ROOT / "models", *([SHARED / "models"] if SHARED is not None else [])]
 
 NO_MODEL = "the tool failed and left no model"
 NO_SCALES = "the tool wrote too few or too many scales, so that all behind them is shifted"
@@ -46,15 +51,13 @@ FEWEST_OUTPUTS = 600
 
 def _written() -> list[Path]:
     """Param files that a tool wrote."""
-    if SHARED is None:
-        return []
-    paths = [*SHARED.glob("models/*/opt.param"), *SHARED.glob("models/*/int8-*.param")]
-    for case_file in SHARED.glob("golden/*/*/case.json"):
-        for command in json.loads(case_file.read_text()).get("commands", []):
-            if command["tool"] in WRITERS:
-                names = [name for name in command.get("outputs") or [] if str(name).endswith(".param")]
-                paths += [case_file.parent / name for name in names]
-    return sorted({path for path in paths if path.exists()})
+    paths = [path for folder in MODEL_FOLDERS for name in ("opt", "int8-*") for path in folder.glob(f"*/{name}.param")]
+    for case in vectors.cases():
+        for command in case.commands:
+            if command["tool"] in WRITERS and case.group != "by-hand":
+                names = [name for name in command.get("outputs", []) if name.endswith(".param")]
+                paths += [case_folder(case.id) / name for name in names]
+    return sorted({_label(path): path for path in paths}.values())
 
 
 def _label(path: Path) -> str:
@@ -65,8 +68,6 @@ WRITTEN = _written()
 
 
 def test_that_the_corpus_is_whole() -> None:
-    if SHARED is None:
-        pytest.skip("the shared corpus is not beside this checkout")
     labels = {_label(path) for path in WRITTEN}
     assert len(labels) >= FEWEST_OUTPUTS
     assert set(BROKEN) <= labels
@@ -112,16 +113,14 @@ def _read(path: Path) -> Graph:
 
 def _inputs() -> list[Path]:
     """Param files beside a model file of the same name that no tool of ours wrote."""
-    if SHARED is None:
-        return []
-    paths = [*SHARED.glob("models/*/float.param"), *SHARED.glob("golden/[!f]*/*/net.param")]
+    paths = [path for folder in MODEL_FOLDERS for path in folder.glob("*/float.param")]
+    for group in ("int8", "layers-int8", "optimize", "tables"):
+        paths += group_folder(group).glob("*/net.param")
     return sorted(path for path in paths if path.with_suffix(".bin").exists() and path not in WRITTEN)
 
 
 @pytest.mark.filterwarnings("error::spec.errors.FormatWarning")
 def test_that_model_files_are_consumed_exactly() -> None:
-    if SHARED is None:
-        pytest.skip("the shared corpus is not beside this checkout")
     unreadable = set()
     for path in _inputs():
         try:
@@ -133,9 +132,7 @@ def test_that_model_files_are_consumed_exactly() -> None:
 
 def test_that_the_weights_follow_the_graph_and_not_the_file() -> None:
     """A byte more is told, a byte less is an error."""
-    if SHARED is None:
-        pytest.skip("the shared corpus is not beside this checkout")
-    path = SHARED / "models" / "digits-lstm" / "int8-kl.param"
+    path = model_folder("digits-lstm") / "int8-kl.param"
     data = path.with_suffix(".bin").read_bytes()
     with pytest.warns(UserWarning, match=r"net\.bin: byte \d+: 1 bytes behind the last weight"):
         load_weights(read_param(path), data + b"\0", "net.bin")

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from golden.manifest import ROOT
 from spec.binary32 import f32
 from spec.errors import FormatError, FormatWarning
 from spec.formats.table import format_table, parse_table, read_table
 from tests.formats.strategies import WORDS
-from tests.shared import SHARED, require_shared
+from tests.golden_files import group_folder
 
 SCALES = st.lists(st.floats(0, 2.0**60, width=32), min_size=1, max_size=5)
 KEYS = WORDS.filter(lambda word: not word.startswith("#"))
@@ -122,9 +123,7 @@ def test_a_table_that_is_not_there(tmp_path: object) -> None:
 
 
 def test_that_the_tools_tables_are_a_fixed_point() -> None:
-    require_shared("golden", "tables")
-    assert SHARED is not None
-    paths = sorted([*SHARED.glob("golden/tables/*/*.table"), *SHARED.glob("models/*/*.table")])
+    paths = sorted([*group_folder("tables").glob("*/*.table"), *(ROOT / "models").glob("*/*.table")])
     assert len(paths) > 100
     for path in paths:
         text = path.read_text()
