@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +25,9 @@ from numpy.typing import NDArray
 from fastpath.layers import PREPARE
 from fastpath.layers.common import Array, Operator
 from fastpath.option import Option
+from fastpath.parallel import in_order
 from fastpath.planner import Plan, PlanRow, Plans
+from fastpath.profile import LayerTime, profile_layers, profile_plan
 from spec.errors import GraphError, UnsupportedError, UsageError
 from spec.formats.param import read_param
 from spec.formats.weights import read_weights
@@ -149,6 +152,51 @@ class Net:
                         if last_reader[name] == index and name != wanted:
                             computed.pop(name, None)
 
+    def infer(self, feeds: Mapping[str, object], wanted: Sequence[str] | None = None) -> dict[str, Array]:
+        """The `wanted` blobs, or all outputs, for inputs by name, in arrays of the caller's own; int8 as float32."""
+        names = self.output_names() if wanted is None else list(wanted)
+        with self.create_extractor() as extractor:
+            extractor.set_light_mode(self.opt.lightmode and len(names) == 1)
+            for name, data in feeds.items():
+                extractor.input(name, data)
+            return {name: extractor.extract(name)[1] for name in names}
+
+    def map(
+        self,
+        inputs: Iterable[Mapping[str, object] | object],
+        wanted: Sequence[str] | None = None,
+        *,
+        workers: int = 1,
+    ) -> Iterator[dict[str, Array]]:
+        """`infer` for every input, in their order, by so many processes that share the weights.
+
+        An input is a mapping from blob names to data, or the data of the network's only input. AssayError, with the
+        number of the input, for one that cannot run and for a process that dies. With several workers inputs are taken
+        a few ahead of the results.
+        """
+        graph = self._loaded()
+        names = self.input_names()
+
+        def feeds(item: Mapping[str, object] | object) -> Mapping[str, object]:
+            if isinstance(item, Mapping):
+                return item
+            if len(names) != 1:
+                raise UsageError(f"the network has {len(names)} inputs: map needs mappings from blob names to data")
+            return {names[0]: item}
+
+        def infer(item: Mapping[str, object]) -> dict[str, Array]:
+            return self.infer(item, wanted)
+
+        return in_order(infer, partial(_rebuilt, graph, self.opt, wanted), map(feeds, inputs), workers)
+
+    def profile(self, feeds: Mapping[str, object], runs: int = 10) -> list[LayerTime]:
+        """The shortest time of each layer that does something, over so many runs, with its multiplications."""
+        fed = {self.blob_name(name): as_array(data) for name, data in feeds.items()}
+        plan = self._plan(fed)
+        if plan is not None:
+            return profile_plan(self._loaded(), plan, fed, runs)
+        return profile_layers(self._loaded(), self._operators, fed, runs)
+
     def plan(self, **shapes: Shape) -> list[PlanRow]:
         """What runs each layer and why, for inputs of these shapes (name=shape), or of those in the Input layers.
 
@@ -234,8 +282,20 @@ class Net:
         return PREPARE[layer.type](layer)
 
 
+def _rebuilt(graph: Graph, opt: Option, wanted: Sequence[str] | None) -> Infer:
+    """`Net.infer` of a network prepared anew, in a process that shares no memory."""
+    net = Net()
+    net.opt = opt
+    net._set_graph(graph)
+    net._prepare(graph)
+    return lambda feeds: net.infer(feeds, wanted)
+
+
 class Extractor:
-    """The blobs of one inference."""
+    """The blobs of one inference.
+
+    `input` again starts the next one: what was computed before is forgotten, and its memory used again.
+    """
 
     def __init__(self, net: Net) -> None:
         self._net = net

@@ -42,19 +42,19 @@ class OwnEngine:
     def __init__(self, net: fastpath.Net | spec.net.Net, param: str, bin: str) -> None:
         net.load_param(param)
         net.load_model(bin)
-        self._net = net
+        self.net = net
 
     def input_names(self) -> list[str]:
         """Names of the input blobs."""
-        return list(self._net.input_names())
+        return list(self.net.input_names())
 
     def output_names(self) -> list[str]:
         """Names of the output blobs."""
-        return list(self._net.output_names())
+        return list(self.net.output_names())
 
     def run(self, feeds: Mapping[str, np.ndarray], wanted: Sequence[str]) -> dict[str, np.ndarray]:
         """Feed blobs by name and extract others."""
-        with self._net.create_extractor() as extractor:
+        with self.net.create_extractor() as extractor:
             if isinstance(extractor, fastpath.net.Extractor):
                 extractor.set_light_mode(len(wanted) == 1)  # what one blob needed serves the next
             for name, data in feeds.items():

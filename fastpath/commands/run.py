@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 import numpy as np
 
+import fastpath
 from fastpath.commands.command_line import report
-from fastpath.commands.engines import RUN_ENGINES, open_engine
+from fastpath.commands.engines import RUN_ENGINES, Engine, OwnEngine, open_engine
 from fastpath.commands.inputs import ImageOptions, image_options, load_input
 from spec.errors import UsageError
 
@@ -21,6 +22,8 @@ from spec.errors import UsageError
 @click.option("--engine", type=click.Choice(RUN_ENGINES), default="fastpath", help="Who computes.")
 @click.option("--extract", "extracts", multiple=True, help="A blob to extract; default: every output of the net.")
 @click.option("--output", type=click.Path(file_okay=False), help="Folder for the outputs, as BLOB.npy.")
+@click.option("--plan", "show_plan", is_flag=True, help="Print what runs each layer, and why (fastpath).")
+@click.option("--profile", "show_times", is_flag=True, help="Print the time of each layer (fastpath).")
 @image_options
 def command(
     param: str,
@@ -29,6 +32,8 @@ def command(
     engine: str,
     extracts: tuple[str, ...],
     output: str | None,
+    show_plan: bool,
+    show_times: bool,
     image: ImageOptions,
 ) -> None:
     """Run the model PARAM BIN on INPUTS and print what came out.
@@ -47,6 +52,12 @@ def command(
             blob, path = names[position], item
         feeds[blob] = load_input(path, image)
     wanted = list(extracts) or net.output_names()
+    if show_plan or show_times:
+        inner = fastpath_net(net)
+        if show_plan:
+            print_plan(inner, feeds)
+        if show_times:
+            print_profile(inner, feeds)
     start = time.perf_counter()
     outputs = net.run(feeds, wanted)
     elapsed = time.perf_counter() - start
@@ -57,3 +68,31 @@ def command(
             Path(output).mkdir(parents=True, exist_ok=True)
             np.save(Path(output) / f"{name.replace('/', '_')}.npy", array)
     report(f"{elapsed * 1000:.2f} ms on {engine}")
+
+
+def fastpath_net(engine: Engine) -> fastpath.Net:
+    """The network inside an engine. UsageError for engines that have no plan and no profile."""
+    if isinstance(engine, OwnEngine) and isinstance(engine.net, fastpath.Net):
+        return engine.net
+    raise UsageError("--plan and --profile need --engine fastpath")
+
+
+def print_plan(net: fastpath.Net, feeds: dict[str, np.ndarray]) -> None:
+    """One line a layer: its name, what runs it, and why that is not something faster."""
+    rows = net.plan(**{name: data.shape for name, data in feeds.items()})
+    if not rows:
+        print("no plan: the layers run one by one, because the network has no int8 convolution or nothing is compiled")
+    width = max((len(row.layer) for row in rows), default=0)
+    for row in rows:
+        print(f"{row.layer:{width}}  {row.kernel}{': ' + row.reason if row.reason else ''}")
+
+
+def print_profile(net: fastpath.Net, feeds: dict[str, np.ndarray]) -> None:
+    """One line a layer: type, name, shortest time of some runs, multiplications a second; and the sum."""
+    times = net.profile(feeds)
+    width = max((len(row.layer.name) for row in times), default=0)
+    for row in times:
+        rate = f"{row.rate / 1e9:8.1f} GMAC/s" if row.multiplications else ""
+        print(f"{row.layer.type:20}  {row.layer.name:{width}}  {row.seconds * 1e3:8.3f} ms {rate}".rstrip())
+    total, products = sum(row.seconds for row in times), sum(row.multiplications for row in times)
+    print(f"{'sum':20}  {'':{width}}  {total * 1e3:8.3f} ms {products / max(total, 1e-9) / 1e9:8.1f} GMAC/s")
