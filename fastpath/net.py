@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from fastpath.layers import PREPARE
 from fastpath.layers.common import Array, Operator
 from fastpath.option import Option
-from fastpath.parallel import in_order
+from fastpath.parallel import Infer, in_order
 from fastpath.planner import Plan, PlanRow, Plans
 from fastpath.profile import LayerTime, profile_layers, profile_plan
 from spec.errors import GraphError, UnsupportedError, UsageError
