@@ -16,6 +16,7 @@ from fastpath.accuracy.metrics import (
     difference,
     edit_distance,
     greedy_text,
+    is_row,
     top_classes,
 )
 from fastpath.accuracy.network import Engine
@@ -34,8 +35,8 @@ class Evaluation:
     name: str
     difference: Difference
     """From the first network's outputs."""
-    agreement: float
-    """Share of samples with the first network's top-1 class."""
+    agreement: float | None
+    """Share of samples with the first network's top-1 class; None where outputs are no rows of scores."""
     top1: float | None
     top5: float | None
     texts: list[str] | None
@@ -73,6 +74,7 @@ class _Tally:
     network: Engine
     difference: Difference = NO_DIFFERENCE
     agreeing: int = 0
+    classified: int = 0
     right: int = 0
     nearly: int = 0
     seconds: float = 0.0
@@ -123,6 +125,7 @@ def _run(tallies: list[_Tally], sample: Sample, wanted: str, label: int | None, 
         expected = found if expected is None else expected
         tally.difference += difference(expected, found)
         best = top_classes(found, TOP)
+        tally.classified += is_row(found)
         tally.agreeing += best[0] == top_classes(expected, 1)[0]
         tally.right += label == best[0]
         tally.nearly += label in best
@@ -141,7 +144,7 @@ def _figures(
     return Evaluation(
         name=tally.name,
         difference=tally.difference,
-        agreement=tally.agreeing / count,
+        agreement=tally.agreeing / count if tally.classified == count else None,
         top1=tally.right / count if labelled else None,
         top5=tally.nearly / count if labelled else None,
         texts=tally.texts if read else None,

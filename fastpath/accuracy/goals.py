@@ -9,10 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from fastpath.accuracy.metrics import NO_DIFFERENCE, Difference, Labels, difference, top_classes
+from fastpath.accuracy.metrics import NO_DIFFERENCE, Difference, Labels, difference, is_row, top_classes
 from fastpath.accuracy.network import Blobs, Engine
 from fastpath.accuracy.sensitivity import worst_snr
-from fastpath.layers.common import Array
 from spec.errors import GraphError, UsageError
 
 Kind = Literal["dB", "top1", "labels"]
@@ -103,7 +102,7 @@ class Judge:
         self.samples = samples
         self.labels = labels
         self.references = [network.run(sample, self.outputs) for sample in samples]
-        self.classifies = all(_is_row(reference[self.outputs[0]]) for reference in self.references)
+        self.classifies = all(is_row(reference[self.outputs[0]]) for reference in self.references)
 
     def score(self, network: Engine) -> Score:
         """How the outputs of `network` differ. Classes are those of the first output."""
@@ -119,8 +118,3 @@ class Judge:
         disagreement = differing if self.classifies else None
         accuracy = None if self.labels is None else float(np.mean(np.array(classes) == self.labels))
         return Score(by_output, disagreement, accuracy)
-
-
-def _is_row(scores: Array) -> bool:
-    """Whether an output is a vector of scores, one per class."""
-    return bool(scores.size == max(scores.shape) > 1)

@@ -116,6 +116,11 @@ def top_classes(scores: Array, count: int) -> list[int]:
     return [int(place) for place in np.argsort(-flat, kind="stable")[:count]]
 
 
+def is_row(scores: Array) -> bool:
+    """Whether a blob is a vector of scores, one per class."""
+    return bool(scores.size == max(scores.shape) > 1)
+
+
 def greedy_text(scores: Array, characters: list[str], blank: int = 0) -> str:
     """The text of a CTC network: the best class of every step, repetitions merged, blanks dropped.
 
