@@ -401,6 +401,23 @@ def worked_layers() -> list[Record]:
             ((2,), "int8", "4 0"),
         ),
         layer_case(
+            "requantize-two-scales",
+            "25 * 0.01 = 0.25; 0.25 * 10 = 2.5 -> 3. (0.01 * 10 is 0.099999994 in binary32: 25 of it are 2.4999998 -> 2.)",
+            ("Requantize", ""),
+            raw([0.01]) + raw([10.0]),
+            [npy((1,), [25], "int32")],
+            ((1,), "int8", "3"),
+        ),
+        layer_case(
+            "rnn-one-step",
+            "x = 1: scale 127, code 127; sum 127 * 50 = 6350; descale (1 / 127) * (1 / 90), each rounded: 8.74890656e-05; "
+            "6350 * that = 0.55555558; tanh = 0.504672408. (1 / (127 * 90) gives 0.504672348.)",
+            ("RNN", "0=1 1=1 8=1"),
+            int8_record([50]) + tagged([0.0]) + int8_record([0]) + raw([90.0]) + raw([1.0]),
+            [npy((1, 1), [1.0])],
+            ((1, 1), "float32", "0.504672408"),
+        ),
+        layer_case(
             "quantize-per-channel",
             "each channel has its scale: 1.5 * 1 -> 2, 1.5 * 2 -> 3; -2.5 * 1 -> -3, -2.5 * 2 -> -5",
             ("Quantize", "0=2"),
@@ -517,6 +534,18 @@ def format_cases() -> list[Record]:
             commands=command("ncnn2int8", "net.param net.bin o.param o.bin net.table", "o.bin"),
         ),
         case(
+            "weights-to-int8-halves",
+            "0.5 -> 1, 1.5 -> 2, 2.5 -> 3 and the same below zero: halves away from zero",
+            "bin",
+            {
+                "net.param": pair,
+                "net.bin": tagged([0.5, 1.5, 2.5, -0.5, -1.5, -2.5]),
+                "net.table": b"ip_param_0 1.0 1.0 \nip 2.0 \n",
+            },
+            {"o.bin": int8_record([1, 2, 3, -1, -2, -3]) + raw([1.0, 1.0]) + raw([2.0])},
+            commands=command("ncnn2int8", "net.param net.bin o.param o.bin net.table", "o.bin"),
+        ),
+        case(
             "writer-convolution",
             "hints first, then parameters that differ from their defaults, floats as %e; 15 follows 4",
             "writer",
@@ -538,7 +567,7 @@ def format_cases() -> list[Record]:
         ),
         case(
             "float-tokens",
-            "what the released runtime makes of numbers as words",
+            "what the released runtime makes of numbers as words; the last one is 51713832 if it is rounded correctly",
             "number",
             {},
             {},
@@ -552,6 +581,7 @@ def format_cases() -> list[Record]:
                 "0.123456789": 0.12345679104328156,
                 "3.4028235e38": 3.4028234663852886e38,
                 "1e-45": 1.401298464324817e-45,
+                "5.171383e+07": 51713828.0,
             },
         ),
     ]
