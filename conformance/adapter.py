@@ -6,37 +6,75 @@ import platform
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from conformance.case import Case
+from conformance.case import Case, Operation
 from conformance.tensor import Tensor
 
-Functions = Literal["correctly-rounded", "other"]
-"""How exp and tanh come about: binary64 rounded once to binary32, or any other way (a C library, polynomials)."""
+Rounding = Literal["reference", "other"]
+"""The rounding profile. reference: every float step is one binary32 operation in the written order, and exp and tanh are
+computed in binary64 and rounded once. other: anything else (fused multiply-adds, a C library's expf, polynomials)."""
+
+Claim = Literal["exact", "near", "stat"]
+"""The tightest level: the stored bits; the named tolerance of each case; or statistics of the difference only."""
+
+FILE_FORMATS = ("param", "bin")
+"""What everybody reads who runs a case."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who answers. `layers` are the layer types it claims; cases with others are not applicable."""
+    """Who answers, and what it claims. Cases that need more are not applicable.
+
+    `layers` are layer types, `operations` and `formats` what `Case.operation` and `Case.formats` may ask for.
+    """
 
     name: str
     version: str
     language: str
-    functions: Functions
+    rounding: Rounding
     layers: tuple[str, ...]
+    operations: tuple[Operation, ...] = ("infer",)
+    formats: tuple[str, ...] = FILE_FORMATS
+    level: Claim | Literal[""] = ""
     platform: str = platform.machine()
     options: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tightest(self) -> Claim:
+        """The level that was claimed, or what the rounding profile implies."""
+        return self.level or ("exact" if self.rounding == "reference" else "near")
+
+    def lacks(self, case: Case) -> str:
+        """What a case needs and this implementation does not claim; empty where it is applicable."""
+        if case.operation not in self.operations:
+            return f"the operation {case.operation} is not claimed"
+        formats = [name for name in case.formats if name not in self.formats]
+        if formats:
+            return f"the format {', '.join(formats)} is not claimed"
+        layers = [name for name in case.layers if name not in self.layers]
+        return f"the layer {', '.join(layers)} is not claimed" if layers else ""
 
     def to_json(self) -> dict[str, Any]:
         """As the protocol and the report write it."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value or name == "layers"}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Identity:
         """From the protocol's form."""
-        return cls(**{**data, "layers": tuple(data["layers"])})
+        lists = ("layers", "operations", "formats", "notes")
+        return cls(**{name: tuple(value) if name in lists else value for name, value in data.items()})
 
 
 class SkippedCase(Exception):
     """The implementation knows of the case and does not run it; the message says why."""
+
+
+class NotApplicable(Exception):
+    """What the case asks for has no equal in the implementation; the message says what differs."""
+
+
+class Refused(Exception):
+    """The implementation refuses the files of a case as faulty; for some cases that is the right answer."""
 
 
 class AdapterFault(Exception):
@@ -56,7 +94,10 @@ class Adapter(Protocol):
         """Who answers."""
 
     def run(self, case: Case) -> dict[str, Tensor]:
-        """The blobs `case.outputs` for `case.inputs`. SkippedCase, AdapterFault, or any error of the implementation."""
+        """What `case.operation` makes of the case: the tensors `case.outputs`.
+
+        Refused, SkippedCase, NotApplicable, AdapterFault, or any error of the implementation.
+        """
 
     def close(self) -> None:
         """Free what the adapter holds."""

@@ -4,7 +4,8 @@
 - `one-of`: the same bits as one of the listed results, each named by the behaviour that yields it, for all blobs alike.
 - `ulp:N`: at most N representable binary32 numbers away.
 - `lsb:N`: integers at most N apart.
-- `stat:N`: at most N apart in the unit of the statistic, for thresholds of calibration.
+- `stat:N`: the root mean square of the differences is at most N of that of the expected values: for single scales of a
+  calibration a relative difference, for another quantization scheme its noise.
 - `near:NAME`: a named tolerance below, for results that pass through exp and tanh of unknown quality.
 """
 
@@ -14,6 +15,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from conformance.tensor import Tensor
 
@@ -33,9 +35,14 @@ class Tolerance:
     why: str
     steps: int = 20
     share: float = 0.99
+    noise: float = 0.05
+    """What `stat` allows to an implementation that quantizes in another way."""
 
 
 TOLERANCES = {
+    "float-layers": Tolerance(1e-5, 1e-5, "float sums in any order", share=1.0),
+    "float-recurrent": Tolerance(2e-6, 2e-6, "float sums in any order; expf and tanhf are up to 2 ulp off", share=1.0),
+    "models": Tolerance(1e-2, 1e-2, "float layers in any order; a code of an activation may flip between layers", share=1.0),
     "rnn": Tolerance(1e-6, 1e-2, "tanhf of C libraries is up to 2 ulp off; later a hidden code may flip"),
     "gru": Tolerance(1e-6, 1e-2, "expf and tanhf of C libraries are up to 2 ulp off; later a hidden code may flip"),
     "lstm": Tolerance(5e-6, 1e-2, "vector sigmoid and tanh, fused gate sums; later a hidden code may flip"),
@@ -56,8 +63,16 @@ class Verdict:
     message: str = ""
 
 
-def judge(level: str, expected: Mapping[str, Mapping[str, Tensor]], got: Results) -> Verdict:
-    """Compare all blobs; `expected` maps blob to behaviour to tensor. ValueError for a level that does not exist."""
+def judge(
+    level: str,
+    expected: Mapping[str, Mapping[str, Tensor]],
+    got: Results,
+    levels: Mapping[str, str] = MappingProxyType({}),
+) -> Verdict:
+    """Compare all blobs; `expected` maps blob to behaviour to tensor, `levels` blobs to levels of their own.
+
+    ValueError for a level that does not exist.
+    """
     for blob, alternatives in expected.items():
         if blob not in got:
             return Verdict(False, message=f"{blob} is missing")
@@ -67,21 +82,23 @@ def judge(level: str, expected: Mapping[str, Mapping[str, Tensor]], got: Results
                 False,
                 message=f"{blob} is {got[blob].dtype} {got[blob].shape}, expected {model.dtype} {model.shape}",
             )
+    if not expected:
+        return Verdict(True)
     behaviours = list(dict.fromkeys(name for alternatives in expected.values() for name in alternatives))
     first = ""
     for behaviour in behaviours:
         wanted = {blob: alternatives.get(behaviour) for blob, alternatives in expected.items()}
         complete = {blob: tensor or next(iter(expected[blob].values())) for blob, tensor in wanted.items()}
-        message = _first_fault(level, complete, got)
+        message = _first_fault(level, complete, got, levels)
         if not message:
             return Verdict(True, behaviour)
         first = first or message
     return Verdict(False, message=first)
 
 
-def _first_fault(level: str, expected: Results, got: Results) -> str:
+def _first_fault(level: str, expected: Results, got: Results, levels: Mapping[str, str]) -> str:
     for blob, tensor in expected.items():
-        message = compare(level, tensor, got[blob])
+        message = compare(levels.get(blob, level), tensor, got[blob])
         if message:
             return f"{blob}{message}"
     return ""
@@ -96,8 +113,10 @@ def compare(level: str, expected: Tensor, got: Tensor) -> str:
         return _difference(expected, got, 0 if expected.dtype == "float32" else 0.0, ulps=expected.dtype == "float32")
     if kind == "ulp":
         return _difference(expected, got, int(argument), ulps=True)
-    if kind in ("lsb", "stat"):
+    if kind == "lsb":
         return _difference(expected, got, float(argument), ulps=False)
+    if kind == "stat":
+        return _statistic(expected, got, float(argument))
     if kind == "near":
         return _near(TOLERANCES[argument], argument, expected, got)
     raise ValueError(f"there is no level {level!r}")
@@ -114,11 +133,21 @@ def _difference(expected: Tensor, got: Tensor, limit: float, *, ulps: bool) -> s
     return ""
 
 
+def _statistic(expected: Tensor, got: Tensor, limit: float) -> str:
+    wanted, values = expected.values(), got.values()
+    size = math.sqrt(sum(value * value for value in wanted))
+    noise = math.sqrt(sum((a - b) * (a - b) for a, b in zip(wanted, values, strict=True)))
+    if noise <= limit * size:
+        return ""
+    share = noise / size if size else math.inf
+    return f": the root mean square of the differences is {share:.2g} of the values', stat allows {limit:g}"
+
+
 def _near(tolerance: Tolerance, name: str, expected: Tensor, got: Tensor) -> str:
     wanted, values = expected.values(), got.values()
-    size = max([1.0, *(abs(value) for value in wanted)])
+    size = max([1.0, *(abs(value) for value in wanted if math.isfinite(value))])
     row = len(wanted) // expected.shape[0]
-    distances = [abs(value - other) / size for value, other in zip(values, wanted, strict=True)]
+    distances = [_apart(value, other) / size for value, other in zip(values, wanted, strict=True)]
     early = distances[: tolerance.steps * row]
     strays = [index for index, distance in enumerate(early) if not distance <= tolerance.early]
     worst = max(range(len(distances)), key=lambda index: _order(distances[index]))
@@ -132,6 +161,10 @@ def _near(tolerance: Tolerance, name: str, expected: Tensor, got: Tensor) -> str
         f"{place(expected.shape, index)}: got {text(values[index])}, expected {text(wanted[index])},"
         f" {distances[index]:.2g} of the blob's maximum apart, near:{name} allows {limit:g}"
     )
+
+
+def _apart(a: float, b: float) -> float:
+    return 0.0 if a == b or (math.isnan(a) and math.isnan(b)) else abs(a - b)
 
 
 def _order(distance: float) -> float:

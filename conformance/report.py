@@ -46,7 +46,7 @@ def write_report(stream: IO[str], identity: Identity, suite: str, results: Itera
     _write(stream, {"format": FORMAT, "suite": suite, "identity": identity.to_json()})
     seen: list[Result] = []
     for result in results:
-        _write(stream, {name: value for name, value in asdict(result).items() if value not in ("", ())})
+        _write(stream, {name: value for name, value in asdict(result).items() if value not in ("", ()) and value != 0.0})
         seen.append(result)
         yield result
     _write(stream, {"footer": count(seen)})
@@ -78,7 +78,8 @@ def read_report(lines: Iterable[str]) -> Report:
 
 def _result(record: dict[str, Any]) -> Result:
     try:
-        return Result(**{**record, "diagnosis": tuple(record.get("diagnosis", ()))})
+        heat = tuple(tuple(row) for row in record.get("heat", ()))
+        return Result(**{**record, "diagnosis": tuple(record.get("diagnosis", ())), "heat": heat})
     except TypeError as error:
         raise ReportFault(f"a line is no result: {error}") from error
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from conformance.adapter import Adapter, AdapterBroken, Identity, SkippedCase
+from conformance.adapter import Adapter, AdapterBroken, Identity, NotApplicable, Refused, SkippedCase
 from conformance.case import Case
 from conformance.deviations import Deviation
 from conformance.diagnosis import Tracer, diagnose
-from conformance.levels import Verdict, judge
+from conformance.levels import TOLERANCES, Verdict, judge
 from conformance.tensor import Tensor
 
 Outcome = Literal["passed", "failed", "deviating", "unexpected-pass", "skipped", "errored", "not-applicable"]
@@ -30,6 +31,12 @@ BAD: tuple[Outcome, ...] = ("failed", "unexpected-pass", "errored")
 
 SMOKE_FLAG = "smoke"
 
+HEAT_LIMIT = 64
+"""Steps and units that a heat map shows."""
+
+HEAT_INFINITE = 1e38
+"""What stands for differences that are no numbers."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -42,20 +49,27 @@ class Result:
     message: str = ""
     behaviour: str = ""
     diagnosis: tuple[str, ...] = ()
+    source: str = ""
+    heat: tuple[tuple[float, ...], ...] = ()
+    """For a recurrent case that differs: the differences, a row for each time step and a column for each unit."""
 
 
-def applied_level(case: Case, identity: Identity) -> str:
-    """The case's level, or its named tolerance for an implementation whose exp and tanh are not correctly rounded."""
-    if identity.functions == "correctly-rounded" or not case.tolerance:
-        return case.level
-    return f"near:{case.tolerance}"
+def applied_level(case: Case, identity: Identity, level: str = "") -> str:
+    """The stored level, or what an implementation is bound to that claims less."""
+    level = level or case.level
+    claim = identity.tightest
+    if claim == "exact" or not case.tolerance:
+        return level
+    return f"near:{case.tolerance}" if claim == "near" else f"stat:{TOLERANCES[case.tolerance].noise:g}"
 
 
 def judge_case(case: Case, identity: Identity, got: dict[str, Tensor]) -> Verdict:
-    """The stored level first; then, where the implementation's exp and tanh are its own, the tolerance."""
-    verdict = judge(case.level, case.expected, got)
-    level = applied_level(case, identity)
-    return verdict if verdict.agrees or level == case.level else judge(level, case.expected, got)
+    """The stored level first; then, where the implementation claims less, that."""
+    verdict = judge(case.level, case.expected, got, case.levels)
+    if verdict.agrees or applied_level(case, identity) == case.level:
+        return verdict
+    levels = {name: applied_level(case, identity, level) for name, level in case.levels.items()}
+    return judge(applied_level(case, identity), case.expected, got, levels)
 
 
 def run_case(
@@ -63,28 +77,68 @@ def run_case(
 ) -> Result:
     """Run one case. AdapterBroken is not caught: the verdict would not be about the implementation."""
     identity = adapter.identity
-    level = applied_level(case, identity)
-    if not set(case.layers) <= set(identity.layers):
-        return Result(case.id, "not-applicable", level)
+    blank = Result(case.id, "not-applicable", applied_level(case, identity), source=case.source.kind)
+    lacking = identity.lacks(case)
+    if lacking:
+        return replace(blank, message=lacking)
     known = next((entry for entry in deviations if entry.matches(case.id) and entry.applies(identity)), None)
     began = time.perf_counter()
     try:
-        got = adapter.run(case)
+        verdict, got = _verdict(adapter, case)
+    except NotApplicable as reason:
+        return replace(blank, message=str(reason))
     except SkippedCase as reason:
-        return Result(case.id, "skipped", level, time.perf_counter() - began, str(reason))
+        return replace(blank, outcome="skipped", seconds=time.perf_counter() - began, message=str(reason))
     except AdapterBroken:
         raise
     except Exception as error:
         outcome: Outcome = "deviating" if known else "errored"
-        return Result(case.id, outcome, level, time.perf_counter() - began, f"{type(error).__name__}: {error}")
-    seconds = time.perf_counter() - began
-    verdict = judge_case(case, identity, got)
+        message = f"{type(error).__name__}: {error}"
+        return replace(blank, outcome=outcome, seconds=time.perf_counter() - began, message=message)
+    timed = replace(blank, seconds=time.perf_counter() - began)
     if verdict.agrees:
         if known:
-            return Result(case.id, "unexpected-pass", level, seconds, f"listed as deviating: {known.reason}")
-        return Result(case.id, "passed", level, seconds, behaviour=verdict.behaviour)
-    lines = tuple(diagnose(case, tracer(case), got)) if tracer is not None and case.details else ()
-    return Result(case.id, "deviating" if known else "failed", level, seconds, verdict.message, diagnosis=lines)
+            return replace(timed, outcome="unexpected-pass", message=f"listed as deviating: {known.reason}")
+        return replace(timed, outcome="passed", behaviour=verdict.behaviour)
+    lines = tuple(diagnose(case, tracer(case), got)) if tracer is not None and case.details and got else ()
+    reason = f" ({known.reason})" if known else ""
+    return replace(
+        timed,
+        outcome="deviating" if known else "failed",
+        message=verdict.message + reason,
+        diagnosis=lines,
+        heat=heat_of(case, got),
+    )
+
+
+def _verdict(adapter: Adapter, case: Case) -> tuple[Verdict, dict[str, Tensor]]:
+    """The verdict, and what was answered."""
+    try:
+        got = adapter.run(case)
+    except Refused as refusal:
+        taken = case.refusal != "wrong"
+        return Verdict(taken, "refused" if taken else "", "" if taken else f"refused: {refusal}"), {}
+    if case.refusal == "required":
+        return Verdict(False, message="accepted, but the files are faulty"), got
+    return judge_case(case, adapter.identity, got), got
+
+
+def heat_of(case: Case, got: dict[str, Tensor]) -> tuple[tuple[float, ...], ...]:
+    """How far the sequence of a recurrent case is off, by time step and unit; empty for other cases."""
+    name = next(iter(case.expected), "")
+    if not case.details or name not in got or len(got[name].shape) != 2:
+        return ()
+    wanted = next(iter(case.expected[name].values()))
+    if wanted.shape != got[name].shape:
+        return ()
+    steps, units = wanted.shape
+    pairs = zip(wanted.values(), got[name].values(), strict=True)
+    distances = [_rounded(abs(a - b)) for a, b in pairs]
+    return tuple(tuple(distances[t * units : t * units + units][:HEAT_LIMIT]) for t in range(min(steps, HEAT_LIMIT)))
+
+
+def _rounded(distance: float) -> float:
+    return float(f"{distance:.2g}") if math.isfinite(distance) else HEAT_INFINITE
 
 
 def select(cases: Iterable[Case], patterns: Sequence[str] = (), *, smoke: bool = False) -> Iterator[Case]:

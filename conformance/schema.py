@@ -1,4 +1,8 @@
-"""The part of JSON Schema that the protocol's schemas use: types, constants, properties, items, oneOf and $ref."""
+"""Messages against the published schemas.
+
+`validate` knows the part of JSON Schema that they use (types, constants, properties, items, oneOf and $ref), needs no
+package and names the place of a fault. `validate_fully` is jsonschema.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,28 @@ def load(name: str) -> dict[str, Any]:
 def validate(message: object, name: str) -> None:
     """ValueError, saying where, unless `message` satisfies the schema `name`."""
     _check(message, load(name), name.split(".")[0])
+
+
+def validate_fully(message: object, name: str) -> None:
+    """The same by jsonschema, which knows all of JSON Schema. ImportError where it is not installed."""
+    import jsonschema
+
+    try:
+        _full(name).validate(message)
+    except jsonschema.ValidationError as error:
+        raise ValueError(f"{name.split('.')[0]}{error.json_path[1:]}: {error.message:.200}") from error
+
+
+@cache
+def _full(name: str) -> Any:
+    """A validator that finds the other schemas by their file names."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
+
+    registry: Any = Registry()
+    for path in FOLDER.glob("*.schema.json"):
+        registry = registry.with_resource(path.name, Resource.from_contents(load(path.name)))
+    return Draft202012Validator(load(name), registry=registry)
 
 
 def _check(value: Any, schema: dict[str, Any], where: str) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Dtype = Literal["float32", "int8", "int32"]
+Dtype = Literal["float32", "int8", "int32", "uint8"]
 
-TYPECODES: dict[str, str] = {"float32": "f", "int8": "b", "int32": "i"}
+TYPECODES: dict[str, str] = {"float32": "f", "int8": "b", "int32": "i", "uint8": "B"}
 """How `array` spells each dtype."""
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from conformance.adapter import Adapter, AdapterBroken, Functions
+from conformance.adapter import Adapter, AdapterBroken, Rounding
 
-IN_PROCESS = ("spec", "fastpath", "wheel", "wheel-plain")
+IN_PROCESS = ("spec", "fastpath", "wheel", "wheel-plain", "onnxruntime")
 """Adapters that need no argument."""
 
 
@@ -14,12 +14,15 @@ def open_adapter(
     name: str,
     command: list[str] | None = None,
     *,
-    functions: Functions = "other",
+    rounding: Rounding = "other",
     layers: tuple[str, ...] = ("RNN", "LSTM", "GRU"),
+    timeout: float = 60.0,
+    validating: bool = False,
 ) -> Adapter:
     """An adapter: one of `IN_PROCESS`, `package.module:factory`, or `subprocess` or `file` with a command.
 
-    A program that only reads files cannot say what it claims: `functions` and `layers` say it. AdapterBroken for an
+    A program that only reads files cannot say what it claims: `rounding` and `layers` say it. A program has `timeout`
+    seconds for a case; `validating` holds every message of both directions against its schema. AdapterBroken for an
     adapter that does not exist or cannot be used here.
     """
     if ":" in name:
@@ -30,10 +33,10 @@ def open_adapter(
         if name == "subprocess":
             from conformance.adapters.subprocess_adapter import SubprocessAdapter
 
-            return SubprocessAdapter(command)
+            return SubprocessAdapter(command, timeout=timeout, validating=validating)
         from conformance.adapters.file_adapter import FileAdapter
 
-        return FileAdapter(command, functions=functions, layers=layers)
+        return FileAdapter(command, rounding=rounding, layers=layers, timeout=timeout)
     try:
         if name == "spec":
             from conformance.adapters.spec_adapter import SpecAdapter
@@ -47,6 +50,10 @@ def open_adapter(
             from conformance.adapters.wheel_adapter import WheelAdapter
 
             return WheelAdapter(plain=name == "wheel-plain")
+        if name == "onnxruntime":
+            from conformance.adapters.onnxruntime_adapter import OnnxRuntimeAdapter
+
+            return OnnxRuntimeAdapter()
     except ImportError as error:
         raise AdapterBroken(f"the {name} adapter cannot be used: {error}") from error
     raise AdapterBroken(f"there is no adapter {name!r}; there are {', '.join((*IN_PROCESS, 'subprocess', 'file'))}")

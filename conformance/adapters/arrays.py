@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from conformance.tensor import Tensor
 
-DTYPES = {"float32": "<f4", "int8": "|i1", "int32": "<i4"}
+DTYPES = {"float32": "<f4", "int8": "|i1", "int32": "<i4", "uint8": "|u1"}
 
 
 def to_array(tensor: Tensor) -> NDArray[Any]:
@@ -18,7 +18,7 @@ def to_array(tensor: Tensor) -> NDArray[Any]:
 
 
 def from_array(array: NDArray[Any]) -> Tensor:
-    """A tensor of an array whose dtype is float32, int8 or int32; TypeError for others."""
+    """A tensor of an array whose dtype is float32, int8, int32 or uint8; TypeError for others."""
     name = array.dtype.name
     if name == "float32":
         return Tensor(array.shape, "float32", array.astype("<f4").tobytes())
@@ -26,4 +26,6 @@ def from_array(array: NDArray[Any]) -> Tensor:
         return Tensor(array.shape, "int8", array.tobytes())
     if name == "int32":
         return Tensor(array.shape, "int32", array.astype("<i4").tobytes())
-    raise TypeError(f"a blob holds float32, int8 or int32, not {name}")
+    if name == "uint8":
+        return Tensor(array.shape, "uint8", array.tobytes())
+    raise TypeError(f"a blob holds float32, int8, int32 or uint8, not {name}")

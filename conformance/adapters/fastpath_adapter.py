@@ -7,7 +7,8 @@ import numpy as np
 from conformance.adapter import Identity
 from conformance.adapters.arrays import from_array, to_array
 from conformance.adapters.spec_adapter import package_version
-from conformance.case import Case
+from conformance.adapters.tools import FORMATS, perform
+from conformance.case import OPERATIONS, Case
 from conformance.tensor import Tensor
 from fastpath.layers import PREPARE
 from fastpath.net import Net
@@ -21,10 +22,13 @@ class FastpathAdapter:
     @property
     def identity(self) -> Identity:
         """Claims every layer that the fast path has."""
-        return Identity("fastpath", package_version(), "Python, numpy", "correctly-rounded", tuple(sorted(PREPARE)))
+        layers = tuple(sorted(PREPARE))
+        return Identity("fastpath", package_version(), "Python, numpy", "reference", layers, OPERATIONS, FORMATS)
 
     def run(self, case: Case) -> dict[str, Tensor]:
-        """Load, feed, extract."""
+        """Load, feed, extract; or what else is asked."""
+        if case.operation != "infer":
+            return perform(case, "fastpath")
         graph = parse_param(case.param, case.id)
         load_weights(graph, case.bin, case.id)
         with Net.from_graph(graph).create_extractor() as extractor:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance.adapter import AdapterBroken, AdapterFault, Functions, Identity, SkippedCase
+from conformance.adapter import AdapterBroken, AdapterFault, Rounding, Identity, SkippedCase
 from conformance.adapters.arrays import from_array, to_array
 from conformance.case import Case
 from conformance.tensor import Tensor
@@ -29,14 +29,14 @@ class FileAdapter:
         self,
         command: list[str],
         *,
-        functions: Functions = "other",
+        rounding: Rounding = "other",
         layers: tuple[str, ...] = ("RNN", "LSTM", "GRU"),
         timeout: float = 60.0,
     ) -> None:
         self.command = command
         self.timeout = timeout
         self._identity = Identity(
-            Path(command[0]).name, "0", "unknown", functions, layers, options=" ".join(command[1:])
+            Path(command[0]).name, "0", "unknown", rounding, layers, options=" ".join(command[1:])
         )
 
     @property

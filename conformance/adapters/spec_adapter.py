@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from conformance.adapter import Identity
-from conformance.case import Case
+from conformance.adapters.tools import FORMATS, perform
+from conformance.case import OPERATIONS, Case
 from conformance.diagnosis import Step
 from conformance.tensor import Tensor, tensor
 from spec.blob import Blob
@@ -30,10 +31,13 @@ class SpecAdapter:
     @property
     def identity(self) -> Identity:
         """Claims every layer that the spec has."""
-        return Identity("spec", package_version(), "Python", "correctly-rounded", tuple(sorted(FORWARD)))
+        layers = tuple(sorted(FORWARD))
+        return Identity("spec", package_version(), "Python", "reference", layers, OPERATIONS, FORMATS)
 
     def run(self, case: Case) -> dict[str, Tensor]:
-        """Load, feed, extract."""
+        """Load, feed, extract; or what else is asked."""
+        if case.operation != "infer":
+            return perform(case, "spec")
         extractor = Net.from_graph(_graph(case)).create_extractor()
         for name, blob in case.inputs.items():
             extractor.input(name, _blob(blob))

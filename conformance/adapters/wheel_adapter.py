@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -11,40 +14,23 @@ import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapter import AdapterFault, Identity
+from conformance.adapter import AdapterFault, Identity, Refused
 from conformance.adapters.arrays import from_array, to_array
-from conformance.case import Case
+from conformance.case import Case, Operation
 from conformance.tensor import Tensor
+from spec.layer_table import BY_NAME
 
-LAYERS = (
-    "Cast",
-    "Concat",
-    "Convolution",
-    "ConvolutionDepthWise",
-    "Dequantize",
-    "Embed",
-    "Flatten",
-    "GRU",
-    "Gemm",
-    "InnerProduct",
-    "LSTM",
-    "MultiHeadAttention",
-    "Padding",
-    "Permute",
-    "Pooling",
-    "Quantize",
-    "RNN",
-    "ReLU",
-    "Requantize",
-    "Reshape",
-    "SDPA",
-    "Sigmoid",
-    "Slice",
-    "Softmax",
-    "Split",
-    "TanH",
-)
-"""What is asked of the wheel. (It has more.)"""
+LAYERS = tuple(sorted(BY_NAME))
+"""All layer types of ncnn."""
+
+OPERATIONS: tuple[Operation, ...] = ("infer", "parse") if hasattr(os, "fork") else ("infer",)
+"""Calibration and quantization are programs beside the library; the wheel has none of them."""
+
+FORMATS = ("param", "bin", "param.bin")
+
+MEMORY_LIMIT = 4 * 2**30
+SECONDS_LIMIT = 20
+"""What a loader may take; damaged files make it ask for more."""
 
 
 class WheelAdapter:
@@ -57,10 +43,12 @@ class WheelAdapter:
     def identity(self) -> Identity:
         """Exp and tanh come from the C library, or from vector approximations."""
         options = "use_packing_layout=0 use_winograd_convolution=0" if self.plain else ""
-        return Identity("ncnn wheel", version("ncnn"), "C++", "other", LAYERS, options=options)
+        return Identity("ncnn wheel", version("ncnn"), "C++", "other", LAYERS, OPERATIONS, FORMATS, options=options)
 
     def run(self, case: Case) -> dict[str, Tensor]:
-        """Load from files, feed, extract."""
+        """Load from files, feed, extract; or only load, in a process of its own, for it may crash."""
+        if case.operation == "parse":
+            return _parse(case)
         net = self._load(case)
         extractor = net.create_extractor()
         for name, blob in case.inputs.items():
@@ -94,6 +82,40 @@ class WheelAdapter:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _parse(case: Case) -> dict[str, Tensor]:
+    """Load in a child process; Refused where ncnn returns an error, AdapterFault where it crashes."""
+    child = os.fork()
+    if child == 0:
+        os._exit(_load_status(case))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status < 0:
+        raise AdapterFault(f"ncnn was ended by signal {-status}")
+    if status:
+        raise Refused(f"ncnn returns -1 for the {'weights' if status == 2 else 'network'}")
+    return {}
+
+
+def _load_status(case: Case) -> int:
+    """0, or 1 for a network that does not load, or 2 for its weights."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    signal.alarm(SECONDS_LIMIT)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            for file, data in case.files.items():
+                Path(name, file).write_bytes(data)
+            net = ncnn.Net()
+            net.opt.num_threads = 1
+            binary = "net.param.bin" in case.files
+            load = net.load_param_bin if binary else net.load_param
+            if load(str(Path(name, "net.param.bin" if binary else "net.param"))) != 0:
+                return 1
+            return 0 if net.load_model(str(Path(name, "net.bin"))) == 0 else 2
+    except Exception:
+        return 1
 
 
 def _as_int8(case: Case, name: str, values: NDArray[Any]) -> NDArray[Any]:

@@ -16,7 +16,7 @@ IDENTITY = {
     "name": "recurrent-stdlib",
     "version": "1.0",
     "language": "Python, standard library only",
-    "functions": "correctly-rounded",
+    "rounding": "reference",
     "layers": list(GATES),
 }
 Floats = list[float]

@@ -5,9 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from conformance.case import Case
-from conformance.suites import layers, recurrent
+from conformance.suites import carried, consistency, layers, recurrent
 
-SUITES: dict[str, Callable[[], Iterator[Case]]] = {"recurrent": recurrent.cases, "layers": layers.cases}
+
+def _int8_layers() -> Iterator[Case]:
+    yield from layers.cases()
+    yield from carried.layers()
+
+
+def _recurrent() -> Iterator[Case]:
+    yield from recurrent.cases()
+    yield from carried.recurrent_quantizing()
+    yield from consistency.cases()
+
+
+SUITES: dict[str, Callable[[], Iterator[Case]]] = {
+    "formats": carried.formats,
+    "tables": carried.tables,
+    "int8-layers": _int8_layers,
+    "recurrent": _recurrent,
+    "models": carried.models,
+}
 """What `--suite` knows."""
 
 

@@ -36,6 +36,10 @@ FLAGS = {
     "zero-scale": "a weight scale of zero leaves the bias alone",
     "zero-row": "rows of zeros under a dynamic scale",
     "padding": "padding by numbers, or SAME",
+    "group": "groups of channels, with a multiple of 8 outputs each",
+    "reciprocal": "a factor that fast kernels approximate",
+    "big-sum": "sums beyond what a Winograd transform holds",
+    "rows": "scales of their own, in blobs that are packed by 4 or by 8",
     "observed": "seen in a real ncnn",
 }
 
@@ -79,7 +83,7 @@ class Patterns:
     """Patterns of a case's own."""
 
     def __init__(self, case_id: str) -> None:
-        self.random = random.Random(f"{SEED}/{case_id}")
+        self.random = random.Random(f"{SEED}/{case_id.removeprefix('int8-')}")
 
     def fill(self, modulus: int, divisor: float) -> list[float]:
         """A pattern that visits every residue."""
@@ -108,7 +112,7 @@ def strict_build() -> Iterator[Draft]:
     def observed(name: str, layer: str, records: list[Record], inputs: dict[str, Input], **rest: Any) -> Draft:
         flags = ["observed", SMOKE_FLAG]
         note = "The portable layer, strictly compiled."
-        return Draft(f"layers/{name}", note, layer, records, inputs, flags=flags, source="strict", **rest)
+        return Draft(f"int8-layers/{name}", note, layer, records, inputs, flags=flags, source="strict", **rest)
 
     weights: list[Record] = [
         ("int8", 36, [37, 11, 255, 1]),
@@ -270,7 +274,7 @@ def steps() -> Iterator[Draft]:
             count = shape[0] if per_axis else 1
             suffix = f"{name}-{'each' if per_axis else 'one'}"
             note = f"Shape {shape}, {'a scale for each outermost slice' if per_axis else 'one scale'}."
-            case_id = f"layers/quantize/shape/{suffix}"
+            case_id = f"int8-layers/quantize/shape/{suffix}"
             make = Patterns(case_id)
             yield Draft(
                 case_id,
@@ -281,13 +285,13 @@ def steps() -> Iterator[Draft]:
                 "",
                 ["int8-output"],
             )
-            case_id = f"layers/dequantize/shape/{suffix}"
+            case_id = f"int8-layers/dequantize/shape/{suffix}"
             make = Patterns(case_id)
             records = [("raw", count, {"p": make.fill(37, 4096), "plus": 0.01}), make.bias(count)]
             sums: Input = (shape, "int32", make.fill(4099, 1))
             yield Draft(case_id, note, f"Dequantize 0={count} 1={count}", records, {"in0": sums}, "elementwise")
             for activation, text in REQUANTIZE_ACTIVATIONS.items():
-                case_id = f"layers/requantize/{activation}/{suffix}"
+                case_id = f"int8-layers/requantize/{activation}/{suffix}"
                 make = Patterns(case_id)
                 records = [
                     ("raw", count, {"p": make.fill(37, 65536), "plus": 0.001}),
@@ -298,7 +302,7 @@ def steps() -> Iterator[Draft]:
                 line = f"Requantize 0={count} 1={count} 2={count} {text}".strip()
                 yield Draft(case_id, note, line, records, {"in0": sums}, "", ["activation", "int8-output"])
     for power in (0, -7, 5):
-        case_id = f"layers/quantize/ties/2^{power}"
+        case_id = f"int8-layers/quantize/ties/2^{power}"
         values: Fill = {"p": [1, 0, 512, 2], "times": float(2**power)}
         records = [("raw", 1, {"v": [2.0**-power]})]
         note = "Every half from -128 to 127.5."
@@ -336,7 +340,7 @@ def convolution(
 ) -> Draft:
     """One Convolution."""
     kind = "int8" if term > 100 else "float"
-    case_id = f"layers/convolution/{activation if activation != 'none' else 'geometry'}/{geometry}-{kind}"
+    case_id = f"int8-layers/convolution/{activation if activation != 'none' else 'geometry'}/{geometry}-{kind}"
     make = Patterns(case_id)
     size = outputs * channels * area
     scales = {"p": make.fill(37, 1), "plus": 60, "rows": {"1": 0}}
@@ -353,7 +357,7 @@ def depthwise(
     """One ConvolutionDepthWise; `outputs` of them in `group` groups."""
     kind = "int8" if term > 100 else "float"
     topic = activation if activation != "none" else "geometry"
-    case_id = f"layers/convolutiondepthwise/{topic}/{geometry}-g{group}-{kind}"
+    case_id = f"int8-layers/convolutiondepthwise/{topic}/{geometry}-g{group}-{kind}"
     make = Patterns(case_id)
     size = outputs * (channels // group) * area
     records = [make.codes(size), make.bias(outputs), make.scales(group), make.scales(1)]
@@ -383,7 +387,7 @@ def products() -> Iterator[Draft]:
     for activation, text in ACTIVATIONS.items():
         for shape in ((12,), (3, 12), (3, 2, 2)):
             name = "x".join(map(str, shape))
-            case_id = f"layers/innerproduct/{activation}/{name}"
+            case_id = f"int8-layers/innerproduct/{activation}/{name}"
             make = Patterns(case_id)
             records = [make.codes(60), make.bias(5), make.scales(5, 100), make.scales(1)]
             line = f"InnerProduct 0=5 1=1 2=60 8=2 {text}".strip()
@@ -391,7 +395,7 @@ def products() -> Iterator[Draft]:
             note = "Rows of num_input values are samples." if shape == (3, 12) else "The blob is one sample."
             yield Draft(case_id, note, line, records, {"in0": make.floats(*shape)}, tolerance, ["activation"])
     for bias in (0, 1):
-        case_id = f"layers/embed/ids/bias{bias}"
+        case_id = f"int8-layers/embed/ids/bias{bias}"
         make = Patterns(case_id)
         records = [make.codes(35), *([make.bias(5)] if bias else []), make.scales(1)]
         ids: Input = ((9,), "int32", {"p": [4, 1, 11, 1], "plus": 3})
@@ -408,7 +412,7 @@ def products() -> Iterator[Draft]:
             for constants in ("none", "a", "b"):
                 yield gemm(trans_a, trans_b, constants)
     for kind, count in ((0, 1), (1, 3), (2, 3), (3, 12), (4, 4)):
-        case_id = f"layers/gemm/c/type{kind}"
+        case_id = f"int8-layers/gemm/c/type{kind}"
         make = Patterns(case_id)
         records = [make.codes(20), ("tagged", count, make.fill(61, 16)), make.scales(1)]
         line = f"Gemm 0=7.5e-1 1=-2.0 3=1 5=1 6=1 7=3 8=4 9=5 10={kind} 18=2"
@@ -417,7 +421,7 @@ def products() -> Iterator[Draft]:
 
 def gemm(trans_a: int, trans_b: int, constants: str) -> Draft:
     """3 x 5 times 5 x 4, with a row of zeros where A comes at run time."""
-    case_id = f"layers/gemm/operands/a{trans_a}-b{trans_b}-{constants}"
+    case_id = f"int8-layers/gemm/operands/a{trans_a}-b{trans_b}-{constants}"
     make = Patterns(case_id)
     records: list[Record] = []
     inputs: dict[str, Input] = {}
@@ -448,7 +452,7 @@ def attention() -> Iterator[Draft]:
         (3, 1, 4, 2, 5, 3),
     ):
         for mask in (0, 1):
-            case_id = f"layers/sdpa/shape/h{heads}-g{groups}-s{length}-l{keys}-mask{mask}"
+            case_id = f"int8-layers/sdpa/shape/h{heads}-g{groups}-s{length}-l{keys}-mask{mask}"
             make = Patterns(case_id)
             inputs = {
                 "in0": make.floats(heads, length, width),
@@ -461,7 +465,7 @@ def attention() -> Iterator[Draft]:
             yield Draft(case_id, note, f"SDPA 5={mask} 18=2", [], inputs, "attention")
     for embed_dim, heads, length, keys in ((4, 1, 2, 2), (6, 3, 3, 5), (8, 2, 5, 1), (5, 5, 4, 3)):
         for mask in (0, 1):
-            case_id = f"layers/multiheadattention/shape/e{embed_dim}-h{heads}-s{length}-l{keys}-mask{mask}"
+            case_id = f"int8-layers/multiheadattention/shape/e{embed_dim}-h{heads}-s{length}-l{keys}-mask{mask}"
             make = Patterns(case_id)
             size = embed_dim * embed_dim
             records = [record for _ in range(4) for record in (make.codes(size), make.bias(embed_dim))]
@@ -473,9 +477,59 @@ def attention() -> Iterator[Draft]:
             yield Draft(case_id, "Keys and values are one blob.", line, records, inputs, "attention")
 
 
+def pitfalls() -> Iterator[Draft]:
+    """Where fast kernels go wrong: each case is named after the fault that it shows."""
+    wide = "3=1 5=0 8=2"
+
+    def case(name: str, note: str, line: str, records: list[Record], image: Input, flag: str) -> Draft:
+        case_id = f"int8-layers/pitfalls/{name}"
+        return Draft(case_id, note, line, records, {"in0": image}, "elementwise", [flag])
+
+    for outputs in (8, 16, 32):
+        make = Patterns(f"pitfalls/group-{outputs}")
+        size = 2 * outputs * 3
+        line = f"ConvolutionDepthWise 0={2 * outputs} 1=1 5=0 6={size} 7=2 8=1"
+        records = [make.codes(size), make.scales(2), make.scales(1)]
+        note = f"Two groups of three channels with {outputs} outputs each: every output is written."
+        yield case(f"group-outputs-{outputs}", note, line, records, make.floats(6, 3, 4), "group")
+    for channels in (8, 16):
+        make = Patterns(f"pitfalls/depthwise-{channels}")
+        size = channels * 9
+        line = f"ConvolutionDepthWise 0={channels} 1=3 4=1 5=0 6={size} 7={channels} 8=1"
+        records = [make.codes(size), make.scales(channels), make.scales(1)]
+        note = "1 / (scale · weight scale) is a division, not the approximate reciprocal of the hardware."
+        yield case(f"depthwise-reciprocal-{channels}", note, line, records, make.floats(channels, 5, 6), "reciprocal")
+    ones: Fill = {"p": [1, 0, 1, 1], "plus": 127}
+    for channels in (4, 8, 12, 26):
+        size = 9 * channels * 9
+        line = f"Convolution 0=9 1=3 {wide} 6={size}"
+        records = [("int8", size, ones), ("raw", 9, {"p": [1, 0, 1, 1], "plus": 100}), ("raw", 1, {"v": [1]})]
+        image: Input = ((channels, 8, 8), "float32", ones)
+        note = f"All codes are 127: the sums are {127 * 127 * 9 * channels}."
+        yield case(f"winograd-sum-{channels}", note, line, records, image, "big-sum")
+    for pad in (-3, 0, 5):
+        make = Patterns(f"pitfalls/pad-{pad}")
+        size = 4 * 8 * 9
+        line = f"Convolution 0=4 1=3 4=1 18={pad}.0 5=0 8=2 6={size}"
+        records = [make.codes(size), make.scales(4), ("raw", 1, {"v": [1]})]
+        note = f"The border is the code {pad} in all eight channels."
+        yield case(f"pad-value-{pad}", note, line, records, ((8, 4, 4), "float32", [37, 11, 255, 1]), "padding")
+    for count in (4, 8, 12):
+        make = Patterns(f"pitfalls/requantize-{count}")
+        line = f"Requantize 0={count} 1={count} 2={count}"
+        scales: list[Record] = [("raw", count, {"p": make.fill(37, 4000), "plus": 0.01}) for _ in range(2)]
+        scales[1] = ("raw", count, {"p": make.fill(37, 1), "plus": 60})
+        records = [*scales, ("raw", count, make.fill(61, 64))]
+        note = "Every row has scales and a bias of its own."
+        blob: Input = ((count, 3, 3), "int32", {"p": [37, 11, 255, 1], "times": 4})
+        yield Draft(
+            f"int8-layers/pitfalls/requantize-{count}-channels", note, line, records, {"in0": blob}, "", ["rows"]
+        )
+
+
 def drafts() -> list[Draft]:
     """All cases."""
-    makers = (strict_build, steps, convolutions, products, attention)
+    makers = (strict_build, steps, convolutions, products, attention, pitfalls)
     return [case for maker in makers for case in maker()]
 
 
@@ -510,7 +564,7 @@ def content() -> str:
                 entries.append(json.dumps({**entry, "expected": results}, separators=(",", ":")))
         groups.append(f' {json.dumps(group)[:-1]}, "cases": [\n' + ",\n".join(entries) + "\n ]}")
     count = sum(text.count('"id":') for text in groups)
-    header = {"schema": SCHEMA, "suite": "layers", "count": count, "notes": FLAGS}
+    header = {"schema": SCHEMA, "suite": "int8-layers", "count": count, "notes": FLAGS}
     return json.dumps(header, indent=1)[:-2] + ',\n "groups": [\n' + ",\n".join(groups) + "\n]}\n"
 
 

@@ -17,7 +17,7 @@ from conformance.suites.recipe import expand
 from conformance.suites.recurrent import REFERENCE, float_record, int8_record
 from conformance.tensor import Dtype, Tensor, tensor
 
-FILE = Path(__file__).resolve().parent.parent / "vectors" / "layers.json"
+FILE = Path(__file__).resolve().parent.parent / "vectors" / "int8-layers.json"
 
 
 def record(kind: str, count: int, fill: Any) -> bytes:

@@ -20,6 +20,7 @@ COMMANDS = {
     "tune": "fastpath.commands.tune",
     "compare": "fastpath.commands.compare",
     "eval": "fastpath.commands.evaluate",
+    "conformance": "conformance.command_line",
     "golden": "fastpath.commands.golden",
 }
 """Subcommands, and the modules that hold each as `command`; a module is imported when its command is called."""

@@ -10,7 +10,7 @@ from conformance.adapter import Identity
 from conformance.case import Case, Source
 from conformance.tensor import Tensor, tensor
 
-IDENTITY = Identity("toy", "1.2", "Python", "correctly-rounded", ("ReLU",), platform="x86_64")
+IDENTITY = Identity("toy", "1.2", "Python", "reference", ("ReLU",), platform="x86_64")
 
 
 def toy_case(case_id: str = "toy/relu/plain", *, level: str = "exact", **changes: Any) -> Case:

@@ -87,7 +87,7 @@ class Mutant:
 
     @property
     def identity(self) -> Identity:
-        return Identity(f"mutant {self.name}", "1", "Python", "correctly-rounded", tuple(GATES))
+        return Identity(f"mutant {self.name}", "1", "Python", "reference", tuple(GATES))
 
     def run(self, case: Case) -> dict[str, Tensor]:
         with np.errstate(all="ignore"):

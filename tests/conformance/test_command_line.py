@@ -129,6 +129,6 @@ def test_a_program_that_reads_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     program = tmp_path / "program.py"
     program.write_text(FILE_PROGRAM)
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLE.parents[2]))
-    claims = ["--functions", "correctly-rounded", "--layers", "GRU"]
+    claims = ["--rounding", "reference", "--layers", "GRU"]
     words = ["run", "--adapter", "file", "--only", "recurrent/*/by-hand/*", *claims]
     assert main([*words, "--", sys.executable, str(program)]) == 0

@@ -17,7 +17,7 @@ from conformance.suites import all_cases, layer_cases, layers
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    return list(all_cases("layers"))
+    return list(all_cases("int8-layers"))
 
 
 def test_every_int8_layer_has_cases_of_its_own(cases: list[Case]) -> None:

@@ -20,7 +20,7 @@ from conformance.tensor import tensor
 from tests.conformance.build import toy_case
 
 BLOB = {"shape": [1], "dtype": "float32", "hex": "0000803f"}
-IDENTITY = {"name": "n", "version": "1", "language": "C", "functions": "other", "layers": ["ReLU"]}
+IDENTITY = {"name": "n", "version": "1", "language": "C", "rounding": "other", "layers": ["ReLU"]}
 RUN = {
     "cmd": "run",
     "seq": 1,
@@ -43,7 +43,7 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
 
 BAD: list[tuple[str, Any, str]] = [
     ("start.schema.json", {"cmd": "start", "protocol": 2}, "protocol should be 1"),
-    ("started.schema.json", {"protocol": 1, "identity": {**IDENTITY, "functions": "good"}}, "one of"),
+    ("started.schema.json", {"protocol": 1, "identity": {**IDENTITY, "rounding": "good"}}, "one of"),
     ("started.schema.json", {"protocol": 1, "identity": {**IDENTITY, "version": "main"}}, "match"),
     ("started.schema.json", {"protocol": 1}, "lacks 'identity'"),
     ("run.schema.json", {**RUN, "extra": 1}, "unknown field 'extra'"),
@@ -84,7 +84,7 @@ def test_the_schemas_use_only_what_is_checked() -> None:
 
 PROGRAM = """
 import json, sys, time
-identity = {"name": "toy", "version": "1", "language": "Python", "functions": "other", "layers": ["ReLU"]}
+identity = {"name": "toy", "version": "1", "language": "Python", "rounding": "other", "layers": ["ReLU"]}
 for line in sys.stdin:
     message = json.loads(line)
     if message["cmd"] == "start":
