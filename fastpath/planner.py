@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from copy import copy
@@ -106,10 +105,6 @@ class Plan:
     outputs: list[str]
     steps: list[tuple[Step, list[str]]] = field(default_factory=list)
     rows: list[PlanRow] = field(default_factory=list)
-    layers: list[int] = field(default_factory=list)
-    """The layer that each step runs, by its place in the network."""
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    """The shapes of all blobs, also of those that exist as codes only."""
 
     def run(self, fed: Blobs) -> Blobs:
         """All outputs, from blobs of the shapes that the plan was made for."""
@@ -120,15 +115,6 @@ class Plan:
                 for name in finished:
                     blobs.pop(name, None)
         return {name: blobs[name] for name in self.outputs}
-
-    def time(self, fed: Blobs, times: dict[int, float]) -> None:
-        """Run once, and lower `times` (seconds by layer) where a step took less."""
-        blobs = dict(fed)
-        with np.errstate(all="ignore"):
-            for index, (step, _) in zip(self.layers, self.steps, strict=True):
-                start = time.perf_counter()
-                step(blobs)
-                times[index] = min(times.get(index, math.inf), time.perf_counter() - start)
 
 
 def _is_int8(layer: Layer) -> bool:
@@ -573,6 +559,7 @@ class Builder:
         self.holders = self._find_holders()
         self.framed: set[str] = set()
         self.map_groups = flow.map_places()
+        self.sums = self._find_sums()
         self.maps = self._allot_maps()
         self.entered: set[str] = set()
         self.averages = self._find_averages()
@@ -581,8 +568,8 @@ class Builder:
 
     def plan(self, operators: list[Operator], outputs: list[str]) -> Plan:
         """The plan, with one row a layer; `operators` run what stays with numpy."""
-        result = Plan(outputs, shapes={name: blob.shape for name, blob in self.flow.blobs.items()})
-        joined = {*self.averages.values(), *self.flow.pooled.values()}
+        result = Plan(outputs)
+        joined = {*self.averages.values(), *self.flow.pooled.values(), *self.sums.values()}
         for index, layer in enumerate(self.flow.layers):
             kernel, reason, step = "numpy", self.flow.reasons.get(index, ""), None
             on_maps = bool(layer.bottoms) and self.flow.maps.issuperset((*layer.bottoms, *layer.tops))
@@ -593,7 +580,7 @@ class Builder:
                 step, kernel = self._product(self.flow.products[index], index)
             elif on_codes and layer.type == "Pooling":
                 step, kernel = self._pooling(layer)
-            elif on_maps and self.flow.is_sum(layer):
+            elif on_maps and self.flow.is_sum(layer) and index not in joined:
                 step, kernel = self._sum(layer)
             elif on_maps and is_relu(layer) and not self._adds(layer.bottoms[0]):
                 step, kernel = self._relu(layer), "relu in place"
@@ -606,7 +593,6 @@ class Builder:
                 reason = reason or f"{layer.type} has no kernel for these blobs"
             if step is not None and self.flow.reached.issuperset(layer.bottoms):
                 result.steps.append((step, [name for name in layer.bottoms if name not in outputs]))
-                result.layers.append(index)
             result.rows.append(PlanRow(layer.name, kernel, reason))
         return result
 
@@ -676,14 +662,25 @@ class Builder:
         unsigned = source in self.flow.maps and self.flow.never_negative(source) and convolution.bottom_scale > 0
         return 0 if unsigned else SIGNED_ZERO
 
+    def _find_sums(self) -> dict[int, int]:
+        """For each convolution that ends with an addition of maps, because the other map is there: the addition."""
+        sums = {}
+        for index, layer in enumerate(self.flow.layers):
+            if layer.tops and layer.tops[0] in self.flow.maps and self.flow.is_sum(layer):
+                last = max(self.flow.producers[name] for name in layer.bottoms)
+                if last in self.flow.convolutions and self.flow.convolutions[last].layer.tops[0] in layer.bottoms:
+                    sums[last] = index
+        return sums
+
     def _allot_maps(self) -> dict[str, Floats]:
         """Memory for every place of maps: an array that no other place needs while this one is alive."""
         lives: dict[str, tuple[int, int]] = {}
-        pooled = {reader: index for index, reader in self.flow.pooled.items()}
-        for name in self.flow.maps:
+        made_by = {reader: index for index, reader in (*self.flow.pooled.items(), *self.sums.items())}
+        unmade = {self.flow.convolutions[index].layer.tops[0] for index in self.sums}
+        for name in self.flow.maps - unmade:
             place, made, last = self.map_groups.find(name), self.flow.producers[name], self.flow.readers[name]
             first, until = lives.get(place, (made, last))
-            lives[place] = min(first, pooled.get(made, made)), max(until, last)
+            lives[place] = min(first, made_by.get(made, made)), max(until, last)
         slots: list[tuple[int, int]] = []
         chosen = {}
         for place, (first, until) in sorted(lives.items(), key=lambda item: item[1]):
@@ -707,9 +704,13 @@ class Builder:
 
     def _sum(self, layer: Layer) -> tuple[Step, str]:
         """The step of an addition of maps, with the ReLU behind it, and what it is called."""
-        relu = is_relu(self.flow.layers[self.flow.readers[layer.tops[0]]])
+        relu = self._rectified(layer)
         run = add_maps(self._map(layer.bottoms[0]), self._map(layer.bottoms[1]), self._map(layer.tops[0]), relu)
         return CodesStep(layer.tops[0], None, [run]), "sum and relu" if relu else "sum"
+
+    def _rectified(self, layer: Layer) -> bool:
+        """Whether a ReLU follows."""
+        return is_relu(self.flow.layers[self.flow.readers[layer.tops[0]]])
 
     def _relu(self, layer: Layer) -> Step:
         return CodesStep(layer.tops[0], None, [rectify_map(self._map(layer.bottoms[0]))])
@@ -741,7 +742,7 @@ class Builder:
     def _storage(self, name: str) -> Storage:
         """Where a hidden blob lies."""
         place, offset = self._outermost(name)
-        return replace(self.storages[place], offset=offset)
+        return replace(self.storages[place], offset=offset, spare=self.groups.find(name) == place)
 
     def _frame(self, name: str) -> list[Action]:
         """What fills the border of a hidden blob's feature map, if this is the first layer that writes into it."""
@@ -792,13 +793,24 @@ class Builder:
             )  # fmt: skip
             return CodesStep(source, entry, [*actions, run]), f"{kernel}, float32 inside"
         if target in self.flow.maps:
-            run, kernel = dense_to_map(
-                level, self.workshop, convolution, bottom, (size[0], size[1]), place, self._map(target)
-            )
+            run, kernel = self._to_map(level, convolution, index, bottom)
             return CodesStep(source, entry, [*actions, run]), f"{kernel}, float32 inside"
         make_blob = depthwise_to_blob if convolution.depthwise else dense_to_blob
         compute, kernel = make_blob(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
         return BlobStep(source, entry, actions, compute, target), f"{kernel}, {self.flow.blobs[target].dtype} out"
+
+    def _to_map(self, level: Kernels, convolution: Convolution8, index: int, bottom: Storage) -> tuple[Action, str]:
+        """What computes a map of floats, and what it is called."""
+        source, target = convolution.layer.bottoms[0], convolution.layer.tops[0]
+        pads, (_, out_h, out_w) = convolution.pads(self.flow.blobs[source].shape), self.flow.blobs[target].shape
+        arguments = (level, self.workshop, convolution, bottom, (out_h, out_w), (pads[0], pads[2]))
+        if index not in self.sums:
+            return dense_to_map(*arguments, self._map(target))
+        layer = self.flow.layers[self.sums[index]]
+        (other,) = (name for name in layer.bottoms if name != target)
+        relu = self._rectified(layer)
+        run, kernel = dense_to_map(*arguments, self._map(layer.tops[0]), self._map(other), rectified=relu)
+        return run, f"{kernel} and sum{' and relu' if relu else ''}"
 
     def _product(self, product: Convolution8, index: int) -> tuple[Step, str]:
         """The step of an InnerProduct, and what it is called."""

@@ -25,6 +25,7 @@ from fastpath.kernels.packing import (
     WORDS_2X4,
     dense_form,
     fits_lanes,
+    fits_repeated,
     pack_dense,
     pack_depthwise,
     pack_lanes,
@@ -39,6 +40,7 @@ from fastpath.kernels.source.capacity import (
     POINTS,
     SLACK,
     STEPS,
+    SUM_ROW,
 )
 from fastpath.kernels.source.records import DepthwiseWeights, Feature, Scratch, Staircase, Weights, Window
 from fastpath.kernels.staircase import Stairs, find_steps, fit, fit_bent
@@ -105,6 +107,8 @@ class Storage:
     right: int
     zero: int
     offset: int = 0
+    spare: bool = False
+    """Whether the bytes between the channels of one pixel and the next pixel are nobody's."""
 
     @property
     def row(self) -> int:
@@ -417,6 +421,9 @@ def dense_to_codes(
     """A dense convolution from feature map to feature map, and the name of its kernel."""
     weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=runs_in_lanes(convolution, bottom.zero))
     step = round_up(convolution.num_output, LANES if weights.form > WORDS_2X4 else GROUP)
+    if top.spare and step <= top.pixel and top.pixel > convolution.num_output:
+        step, stairs = top.pixel, stairs.widened(top.pixel)
+        excess = np.concatenate([excess, np.zeros(step - excess.size, np.int64)])
     arguments = (
         bottom.feature(kernels, *pads),
         window_record(kernels, convolution.window, top.h, top.w),
@@ -483,9 +490,12 @@ class MapExit:
         self.epilogue = convolution.epilogue(None, self.repeat)
         self.excess = np.tile(excess.astype(np.int32), self.repeat) if excess.any() else None
 
-    def __call__(self, sums: NDArray[np.int32], top: Floats) -> None:
-        """Write `top` (pixels, channels) from sums (pixels, step)."""
+    def __call__(
+        self, sums: NDArray[np.int32], top: Floats, skip: Floats | None = None, *, rectified: bool = False
+    ) -> None:
+        """Write `top` (pixels, channels) from sums (pixels, step), then add `skip` and rectify if that is asked for."""
         runs, values = sums[:, : top.shape[1]], top.reshape(self.shape)
+        added = None if skip is None else skip.reshape(self.shape)
         if self.repeat > 1:
             runs = sums.reshape(self.shape)
         for first in range(0, self.shape[0], self.rows):
@@ -495,6 +505,10 @@ class MapExit:
             else:
                 np.subtract(runs[part], self.excess, out=values[part], casting="unsafe", dtype=np.int32)
             self.epilogue(values[part].T)
+            if added is not None:
+                np.add(values[part], added[part], out=values[part])
+            if rectified:
+                np.maximum(values[part], ZERO, out=values[part])
 
 
 def dense_to_map(
@@ -505,8 +519,14 @@ def dense_to_map(
     size: tuple[int, int],
     pads: tuple[int, int],
     top: Floats,
+    skip: Floats | None = None,
+    *,
+    rectified: bool = False,
 ) -> tuple[Action, str]:
-    """A dense convolution from feature map to floats (pixels, channels), and the name of its kernel."""
+    """A dense convolution from feature map to floats (pixels, channels), and the name of its kernel.
+
+    Where the network adds the map `skip` to the convolution, and has a ReLU behind that, both happen here.
+    """
     weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
     out_h, out_w = size
     step = round_up(convolution.num_output, GROUP)
@@ -516,14 +536,15 @@ def dense_to_map(
         count = min(rows_at_once, out_h - y)
         arguments = _accumulate_rows(kernels, workshop, convolution, weights, bottom, (y, count, out_w), pads)
         sums = workshop.sums.items[: count * out_w * step].reshape(-1, step)
-        part = top[y * out_w : (y + count) * out_w]
-        calls.append((arguments, MapExit(convolution, excess, count * out_w, step), sums, part))
+        rows = slice(y * out_w, (y + count) * out_w)
+        added = None if skip is None else skip[rows]
+        calls.append((arguments, MapExit(convolution, excess, count * out_w, step), sums, top[rows], added))
     run = kernels.dense.accumulate
 
     def convolve() -> None:
-        for arguments, leave, sums, part in calls:
+        for arguments, leave, sums, part, added in calls:
             run(*arguments)
-            leave(sums, part)
+            leave(sums, part, added, rectified=rectified)
 
     return convolve, kernel_name(kernels, weights)
 
@@ -575,7 +596,8 @@ def dense_to_pooled(
 
 def fits_pooled(size: tuple[int, int], num_output: int, pool: LayerWindow) -> bool:
     """Whether `dense_to_pooled` has room for the sums of at least one row of windows."""
-    return (pool.kernel[0] + 3) * size[1] * round_up(num_output, GROUP) + SUMS_PAST <= FLOAT_TILE
+    row = size[1] * round_up(num_output, GROUP)
+    return row <= SUM_ROW and (pool.kernel[0] + pool.stride[0]) * row <= FLOAT_TILE
 
 
 def _accumulate_rows(
@@ -698,8 +720,16 @@ def depthwise_weights(kernels: Kernels, convolution: Convolution8, bottom: Stora
     """Packed weights; several pixels make one run of lanes where they are neighbours in memory and in the layer."""
     channels = convolution.num_output
     adjacent = convolution.window.stride[1] == 1 and bottom.pixel == channels
-    repeat = max(LANE_RUN // channels, 1) if adjacent and convolution.window.kernel == (3, 3) else 1
+    runs = convolution.window.kernel == (3, 3) or convolution.window.kernel[1] == 5
+    repeat = max(LANE_RUN // channels, 1) if adjacent and runs and fits_repeated(convolution.weight, LANE_RUN) else 1
     return pack_depthwise(kernels, convolution.weight, bottom.zero, repeat)
+
+
+def widened(convolution: Convolution8, channels: int) -> Convolution8:
+    """A depthwise convolution with channels of zeros behind its own."""
+    more = channels - convolution.num_output
+    weight = np.concatenate([convolution.weight, np.zeros((more, *convolution.weight.shape[1:]), np.int8)])
+    return replace(convolution, weight=weight)
 
 
 def depthwise_to_codes(
@@ -712,6 +742,8 @@ def depthwise_to_codes(
     pads: tuple[int, int],
 ) -> tuple[Action, str]:
     """A depthwise convolution from feature map to feature map, and the name of its kernel."""
+    if top.spare and top.pixel == bottom.pixel > convolution.num_output:
+        convolution, stairs = widened(convolution, top.pixel), stairs.widened(top.pixel)
     arguments = (
         bottom.feature(kernels, *pads),
         window_record(kernels, convolution.window, top.h, top.w),

@@ -157,4 +157,10 @@ def pack_depthwise(kernels: Kernels, weight: Codes, zero: int, repeat: int) -> D
 
 def fits_depthwise(weight: Codes) -> bool:
     """Whether the depthwise kernels can compute with these weights: two products of codes must fit 16 bits."""
-    return weight.shape[0] <= CHANNELS and weight.size <= BLOCK - CHANNELS and int(weight.min()) > -128
+    return weight.shape[0] <= CHANNELS and weight.size <= BLOCK - 5 * CHANNELS and int(weight.min()) > -128
+
+
+def fits_repeated(weight: Codes, run: int) -> bool:
+    """Whether there is room for depthwise weights that stand there as often as a run of lanes takes."""
+    channels, _, kernel_h, kernel_w = weight.shape
+    return int(kernel_h * kernel_w * max(run, channels)) <= BLOCK - 5 * CHANNELS

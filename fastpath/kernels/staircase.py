@@ -12,7 +12,7 @@ negative, the codes fall there as the sum grows, and the staircase is one of the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,21 @@ class Stairs:
     def exact(self) -> bool:
         """Whether no channel needs its steps."""
         return bool(self.fits.all())
+
+    def widened(self, channels: int) -> Stairs:
+        """The same with channels behind that always have one code."""
+        more = channels - self.m.size
+
+        def zeros(values: Longs) -> Longs:
+            return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
+
+        lower = self.lower
+        if lower is not None:
+            turn = np.concatenate([lower.turn, np.ones(more, np.int64)])
+            lower = Lower(zeros(lower.bend), zeros(lower.m), zeros(lower.c), turn, zeros(lower.steps))
+        fits = np.concatenate([self.fits, np.ones(more, np.bool_)])
+        m, c, bounds, steps = zeros(self.m), zeros(self.c), zeros(self.bounds), zeros(self.steps)
+        return replace(self, m=m, c=c, bounds=bounds, fits=fits, steps=steps, lower=lower)
 
 
 def find_steps(chain: Chain, bounds: Longs, low: int, high: int) -> Longs:

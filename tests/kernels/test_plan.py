@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastpath.layers.common import Array
 from fastpath.net import Net
-from fastpath.planner import Plan, Plans, make_plan
+from fastpath.planner import Plan, Plans, make_plan, pool_windows
 from spec.errors import UsageError
 from spec.graph import Graph, Layer, Weight, float_weight, int8_weight
 from tests.kernels.levels import require_compiled
@@ -199,6 +199,97 @@ def test_split_concat_and_pooling_stay_codes(activation: int, pad: int) -> None:
         assert made["pool"] == "max_pool, codes"
 
 
+def eltwise(name: str, top: str, *bottoms: str) -> Layer:
+    return Layer("Eltwise", name, list(bottoms), [top], {0: 1})
+
+
+@settings(max_examples=25)
+@given(
+    channels=st.sampled_from([3, 8, 12, 64]),
+    size=st.integers(3, 12),
+    shortcut=st.booleans(),
+    relu=st.booleans(),
+    binary=st.booleans(),
+    same_scale=st.booleans(),
+    last=st.sampled_from(["convolution", "depthwise", "average"]),
+)
+def test_residual_blocks_keep_floats_pixel_after_pixel(
+    channels: int, size: int, shortcut: bool, relu: bool, binary: bool, same_scale: bool, last: str
+) -> None:
+    """A block whose shortcut is the blob itself or a convolution of it; the addition may have a ReLU behind it."""
+    flat = square(channels, size, channels, kernel=1, pad=0)
+    add = Layer("BinaryOp", "sum", ["c", "d"], ["e"], {0: 0}) if binary else eltwise("sum", "e", "c", "d")
+    layers = [
+        input_layer(),
+        convolution("first", "in", "a", square(3, size, channels), activation=1),
+        split("split", "a", "b", "c0" if shortcut else "c"),
+        convolution("left", "b", "b1", square(channels, size, channels), activation=1, bottom_scale=20.0),
+        convolution("right", "b1", "d", square(channels, size, channels), activation=0),
+        add,
+    ]
+    if shortcut:
+        scale = 20.0 if same_scale else 30.0
+        layers.insert(3, convolution("shortcut", "c0", "c", flat, activation=0, bottom_scale=scale, seed=SEED + 3))
+    if relu:
+        layers.append(Layer("ReLU", "relu", ["e"], ["f"]))
+    top = "f" if relu else "e"
+    if last == "average":
+        layers.append(Layer("Pooling", "last", [top], ["out"], {0: 1, 4: 1}))
+    elif last == "depthwise":
+        layers.append(convolution("last", top, "out", depthwise_square(channels, size), depthwise=True, term=1))
+    else:
+        layers.append(convolution("last", top, "out", square(channels, size, 5)))
+    plan = assert_plan_equals_numpy(Graph(layers), {"in": image((3, size, size))})
+    assert all(row.kernel != "numpy" for row in plan.rows)
+
+
+@settings(max_examples=25)
+@given(
+    kernel=st.integers(1, 5),
+    stride=st.integers(1, 3),
+    pad=st.integers(0, 2),
+    mode=st.integers(0, 3),
+    activation=st.integers(0, 1),
+    channels=st.sampled_from([4, 6, 20]),
+)
+def test_max_pooling_of_sums(kernel: int, stride: int, pad: int, mode: int, activation: int, channels: int) -> None:
+    """Two readers want different codes of what max pooling makes, so the sums are pooled."""
+    pool = max_pool("pool", "a", "p", kernel, stride, min(pad, kernel - 1))
+    pool.set("pad_mode", mode)
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 13, channels), activation=activation),
+            pool,
+            split("split", "p", "b", "c"),
+            convolution("fine", "b", "x", square(channels, 3, 4), bottom_scale=40.0),
+            convolution("coarse", "c", "y", square(channels, 3, 4), bottom_scale=20.0),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 13, 13))})
+    if pool_windows(pool, (channels, 13, 13)) is not None:
+        assert "maxima" in plan.rows[1].kernel
+        assert plan.rows[2].kernel == "nothing to do"
+
+
+def test_maps_and_blobs_meet() -> None:
+    """A sum that something else than a convolution reads leaves as a blob; so do both of its bottoms."""
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 5, 8), activation=1),
+            split("split", "a", "b", "c"),
+            convolution("next", "b", "d", square(8, 5, 8), activation=0),
+            eltwise("sum", "e", "d", "c"),
+            split("again", "e", "f", "g"),
+            convolution("last", "f", "x", square(8, 5, 4)),
+            Layer("Sigmoid", "sigmoid", ["g"], ["y"]),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 5, 5))})
+    assert kernels_in(plan)["sum"] == "numpy"
+
+
 def test_a_relu_layer_joins_its_convolution() -> None:
     graph = Graph(
         [
@@ -378,3 +469,28 @@ def loaded(folder: Path) -> Net:
     net.load_param(folder / "int8-kl.param")
     net.load_model(folder / "int8-kl.bin")
     return net
+
+
+@settings(max_examples=20)
+@given(
+    channels=st.sampled_from([8, 16, 24, 40]),
+    kernel=st.sampled_from([(5, 5), (3, 5), (5, 3), (3, 3)]),
+    stride=st.integers(1, 2),
+    width=st.integers(5, 40),
+)
+def test_runs_of_pixels_with_spare_bytes(channels: int, kernel: tuple[int, int], stride: int, width: int) -> None:
+    """Channels that do not fill a pixel's bytes are computed with the bytes behind them, in runs over many pixels."""
+    pads = (kernel[0] // 2, kernel[0] // 2, kernel[1] // 2, kernel[1] // 2)
+    geometry = ConvGeometry(channels, (6, width), channels, channels, kernel, (1, 1), (stride, stride), pads)
+    point = square(channels, 1, channels, kernel=1, pad=0)
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 1, channels)),
+            convolution("depthwise", "a", "b", geometry, depthwise=True, term=1),
+            convolution("point", "b", "c", point, seed=SEED + 1),
+            convolution("last", "c", "out", square(channels, 1, 4), seed=SEED + 2),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 6, width))})
+    assert all("codes out" in row.kernel for row in plan.rows[1:4])

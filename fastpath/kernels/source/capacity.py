@@ -17,6 +17,9 @@ ACCUMULATORS: Final = 1048576
 
 ACCUMULATOR_SLACK: Final = 65536
 
+SUM_ROW: Final = 65536
+"""Sums of one row of a feature map whose sums are pooled."""
+
 POINTS: Final = 16384
 """Offsets of the patches of one tile."""
 

@@ -59,6 +59,48 @@ def row_3x3(
         o += c
 
 
+def row_of_5(
+    x: vec[u8],
+    start: i64,
+    pixel: i64,
+    step: i64,
+    zero: i16,
+    w: vec[i16],
+    first: i64,
+    channels: i64,
+    pixels: i64,
+    acc: vec[i32],
+    acc_start: i64,
+) -> None:
+    """Add to the sums of one output row what one kernel row of 5 taps gives."""
+    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or channels < 0 or channels > CHANNELS:
+        raise ValueError("buffer too small")
+    if first < 0 or first > BLOCK - 5 * CHANNELS:
+        raise ValueError("weights out of range")
+    c = channels
+    j: i64 = 0
+    _p: i64 = 0
+    a0 = start
+    o = acc_start
+    for _p in range(pixels):
+        a1 = a0 + pixel
+        a2 = a1 + pixel
+        a3 = a2 + pixel
+        a4 = a3 + pixel
+        if (
+            a0 < 0 or a0 > LAST_PIXEL or a1 < 0 or a1 > LAST_PIXEL or a2 < 0 or a2 > LAST_PIXEL
+            or a3 < 0 or a3 > LAST_PIXEL or a4 < 0 or a4 > LAST_PIXEL or o < 0 or o > LAST_SUMS
+        ):  # fmt: skip
+            raise ValueError("window out of range")
+        for j in range(c):
+            t0 = (i16(x[a0 + j]) - zero) * w[first + j] + (i16(x[a1 + j]) - zero) * w[first + c + j]
+            t1 = (i16(x[a2 + j]) - zero) * w[first + 2 * c + j] + (i16(x[a3 + j]) - zero) * w[first + 3 * c + j]
+            t2 = (i16(x[a4 + j]) - zero) * w[first + 4 * c + j]
+            acc[o + j] += i32(t0) + i32(t1) + i32(t2)
+        a0 += step
+        o += c
+
+
 def add_tap(
     x: vec[u8], start: i64, zero: i16, w: vec[i16], first: i64, channels: i64, acc: vec[i32], acc_start: i64
 ) -> None:
@@ -110,6 +152,25 @@ def sums(bottom: Feature, window: Window, weights: DepthwiseWeights, y: i64, acc
             acc,
             start,
         )
+        return
+    if window.kernel_w == 5:
+        run = c * weights.repeat
+        runs = (window.out_w + weights.repeat - 1) // weights.repeat
+        clear(acc, start, runs * run)
+        for ky in range(window.kernel_h):
+            row_of_5(
+                bottom.data,
+                first + ky * row,
+                pixel,
+                step * weights.repeat,
+                weights.zero,
+                weights.data,
+                weights.start + ky * 5 * run,
+                run,
+                runs,
+                acc,
+                start,
+            )
         return
     clear(acc, start, window.out_w * c)
     for x in range(window.out_w):

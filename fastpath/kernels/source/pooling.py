@@ -3,7 +3,7 @@
 from librt.vecs import vec
 from mypy_extensions import i32, i64, u8
 
-from fastpath.kernels.source.capacity import ACCUMULATORS, CHANNELS, FEATURES, LAST_PIXEL
+from fastpath.kernels.source.capacity import ACCUMULATORS, CHANNELS, FEATURES, LAST_PIXEL, SUM_ROW
 from fastpath.kernels.source.records import Feature, Window
 
 
@@ -94,26 +94,26 @@ def clear(out: vec[u8], start: i64, channels: i64) -> None:
         out[start + j] = 0
 
 
-def raise_sums(acc: vec[i32], a: i64, o: i64, n: i64) -> None:
-    """Raise each of n sums from place o on to the one from place a on, where that is larger."""
-    if len(acc) < ACCUMULATORS or a < 0 or o < 0 or n < 0 or a > ACCUMULATORS or o > ACCUMULATORS or n > ACCUMULATORS:
+def highest_row(acc: vec[i32], a: i64, row: i64, rows: i64, o: i64, n: i64) -> None:
+    """The largest of `rows` sums that lie `row` apart, for n neighbours: acc[o + j]. One to three rows at a time."""
+    if len(acc) < ACCUMULATORS or rows < 1 or row < 0 or n < 0 or n > SUM_ROW or o < 0 or o > ACCUMULATORS - SUM_ROW:
         raise ValueError("sums out of range")
-    if a + n > ACCUMULATORS or o + n > ACCUMULATORS:
+    b = a + row if rows > 1 else a
+    c = b + row if rows > 2 else b
+    if a < 0 or a > ACCUMULATORS - SUM_ROW or b < 0 or b > ACCUMULATORS - SUM_ROW or c < 0:
         raise ValueError("sums out of range")
-    j: i64 = 0
-    for j in range(n):
-        acc[o + j] = max(acc[o + j], acc[a + j])
-
-
-def copy_sums(acc: vec[i32], a: i64, o: i64, n: i64) -> None:
-    """Copy n sums from place a on to place o on."""
-    if len(acc) < ACCUMULATORS or a < 0 or o < 0 or n < 0 or a > ACCUMULATORS or o > ACCUMULATORS or n > ACCUMULATORS:
-        raise ValueError("sums out of range")
-    if a + n > ACCUMULATORS or o + n > ACCUMULATORS:
+    if c > ACCUMULATORS - SUM_ROW:
         raise ValueError("sums out of range")
     j: i64 = 0
     for j in range(n):
-        acc[o + j] = acc[a + j]
+        acc[o + j] = max(max(acc[a + j], acc[b + j]), acc[c + j])
+    r: i64 = 0
+    for r in range(3, rows):
+        d = a + r * row
+        if d < 0 or d > ACCUMULATORS - SUM_ROW:
+            raise ValueError("sums out of range")
+        for j in range(n):
+            acc[o + j] = max(acc[o + j], acc[d + j])
 
 
 def pool_sums(
@@ -137,20 +137,14 @@ def pool_sums(
     """
     r: i64 = 0
     x: i64 = 0
-    row: i64 = 0
-    column: i64 = 0
     length = columns * channels
     for r in range(window.out_h):
         top = (y + r) * window.stride_h - above
         low = max(top, first)
         high = min(top + window.kernel_h, first + rows)
-        copy_sums(acc, start + (low - first) * length, work, length)
-        for row in range(low + 1, high):
-            raise_sums(acc, start + (row - first) * length, work, length)
+        highest_row(acc, start + (low - first) * length, length, high - low, work, length)
         for x in range(window.out_w):
             begin = max(x * window.stride_w - left, 0)
             end = min(x * window.stride_w - left + window.kernel_w, columns)
-            copy_sums(acc, work + begin * channels, out, channels)
-            for column in range(begin + 1, end):
-                raise_sums(acc, work + column * channels, out, channels)
+            highest_row(acc, work + begin * channels, channels, end - begin, out, channels)
             out += channels
