@@ -11,13 +11,22 @@ from typing import Protocol
 
 import numpy as np
 from librt.vecs import vec
-from mypy_extensions import i16, u8
+from mypy_extensions import i16, i64, u8
 from numpy.typing import NDArray
 
 from fastpath import kernels
 from fastpath.arena import byte_buffer, double_buffer, int_buffer, long_vec, word_buffer
 from fastpath.kernels import Kernels
-from fastpath.kernels.source.capacity import BLOCK, PATCH
+from fastpath.kernels.packing import dense_form, fits_dense, pack_dense, round_up
+from fastpath.kernels.source.capacity import (
+    ACCUMULATOR_SLACK,
+    ACCUMULATORS,
+    BLOCK,
+    FEATURES,
+    PATCH,
+    POINTS,
+    SLACK,
+)
 from fastpath.kernels.source.recurrent import CHUNK, GRU, LSTM, RNN, STATES, Recurrence, RecurrentScratch
 from fastpath.layers.common import Array, Floats
 
@@ -29,8 +38,14 @@ STEPS = 32
 ROWS = 8
 """Rows of weights that a kernel reads at a time."""
 
+MOST_PLACES = 8
+"""Tables of offsets that a thread keeps."""
+
 VECTOR = 64
 """Bytes of a row are a multiple of this."""
+
+NARROW_WIDTH = 384
+"""Inputs up to this width run on 256-bit vectors."""
 
 PLAIN_RECIPROCALS = (1e-12, 1e12)
 """Reciprocal weight scales between these never bring a product out of binary32's normal numbers."""
@@ -55,6 +70,23 @@ class _Workshop(threading.local):
         self.gates, self.hidden, self.cell, self.work, self.doubt = (double_buffer(2 * STATES) for _ in range(5))
         self.inputs, self.outputs = double_buffer(CHUNK + STATES), double_buffer(CHUNK + STATES)
         self.records: dict[str, RecurrentScratch] = {}
+        self.has_products = False
+
+    def need_products(self) -> None:
+        """Make the buffers of the input part."""
+        if not self.has_products:
+            self.features, self.products = byte_buffer(FEATURES + SLACK), int_buffer(ACCUMULATORS + ACCUMULATOR_SLACK)
+            self.places: dict[tuple[int, int], vec[i64]] = {}
+            self.has_products = True
+
+    def points(self, count: int, k: int) -> vec[i64]:
+        """Where the codes of `count` steps begin, k bytes apart; the last one again for whole blocks."""
+        if (count, k) not in self.places:
+            if len(self.places) >= MOST_PLACES:
+                self.places.clear()
+            steps = np.minimum(np.arange(count + 8), count - 1)
+            self.places[count, k] = long_vec(self.features.start + steps * k, POINTS)
+        return self.places[count, k]
 
     def record(self, level: Kernels) -> RecurrentScratch:
         """The buffers as a record of one level."""
@@ -89,6 +121,37 @@ def _workshop() -> _Workshop:
     if _LOCAL.made is None:
         _LOCAL.made = _Workshop()
     return _LOCAL.made
+
+
+class CompiledInput:
+    """The input part of all time steps: int8 weights (rows, I) times codes."""
+
+    def __init__(self, weights: NDArray[np.int8]) -> None:
+        self.rows, self.width = weights.shape
+        self.level = kernels.narrow() if self.width <= NARROW_WIDTH else kernels.wide()
+        shaped = weights.reshape(self.rows, self.width, 1, 1)
+        self.weights = pack_dense(self.level, shaped, dense_form(self.level))
+        self.excess = (128 * weights.sum(axis=1, dtype=np.int64)).astype(np.int32)
+
+    def __call__(self, codes: Floats) -> Floats:
+        """The sums (T, rows) of whole numbers (T, I), rounded to binary32."""
+        shop = _workshop()
+        shop.need_products()
+        k, step = self.weights.k, round_up(self.rows, ROWS)
+        at_once = min(FEATURES // k - 1, ACCUMULATORS // step, POINTS - 16)
+        totals = np.empty((len(codes), self.rows), np.float32)
+        for first in range(0, len(codes), at_once):
+            part = codes[first : first + at_once]
+            count = len(part)
+            octets = shop.features.items[: count * k].reshape(count, k)
+            np.add(part, np.float32(128), out=octets[:, : self.width], casting="unsafe")
+            points = shop.points(count, k)
+            acc = shop.products
+            self.level.dense.multiply(shop.features.data, points, count, self.weights, acc.data, acc.start, step, 1)
+            sums = acc.items[: count * step].reshape(count, step)[:, : self.rows]
+            np.subtract(sums, self.excess, out=sums)
+            np.copyto(totals[first : first + count], sums, casting="same_kind")
+        return totals
 
 
 class CompiledSteps:
@@ -215,3 +278,10 @@ def compiled_steps(kind: str, weights: Array, reciprocals: Floats | None, bias: 
         if not (magnitudes >= low).all() or not (magnitudes <= high).all():
             return None
     return CompiledSteps(kernels.wide(), kind, weights, reciprocals, bias)
+
+
+def compiled_input(weights: NDArray[np.int8]) -> CompiledInput | None:
+    """The compiled input part for weights (rows, I); None where there are no kernels, or none for such weights."""
+    if not kernels.COMPILED or not fits_dense(weights.reshape(*weights.shape, 1, 1)):
+        return None
+    return CompiledInput(weights)

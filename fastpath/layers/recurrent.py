@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastpath.layers.common import Array, Floats, fault
-from fastpath.layers.compiled_steps import CompiledSteps, compiled_steps
+from fastpath.layers.compiled_steps import CompiledSteps, compiled_input, compiled_steps
 from fastpath.layers.dynamic import (
     CODE_MAX,
     DOUBT,
@@ -244,6 +244,7 @@ class Recurrent:
         if self.int8:
             codes = int8_records(layer, "weight_xc_data", count * rows, self.input_size)
             self.input_weights: Array = codes.astype(exact_dtype(layer, codes)).T
+            self.compiled_input = compiled_input(codes)
             self.input_reciprocals = ONE / positive_scales(layer, "weight_xc_data_int8_scales", count * rows)
             hidden_codes = int8_records(layer, "weight_hc_data", count, rows, self.num_output)
             hidden: Array = hidden_codes.astype(exact_dtype(layer, hidden_codes))
@@ -322,9 +323,14 @@ class Recurrent:
         check_finite(self.layer, largest)
         scales = CODE_MAX / largest
         codes = quantize_by(inputs, scales)
-        totals: Array = np.matmul(codes.astype(self.input_weights.dtype, copy=False), self.input_weights)
-        descaled: Floats = totals.astype(np.float32, copy=False) * ((ONE / scales) * self.input_reciprocals)
-        return descaled
+        if self.compiled_input is not None:
+            totals: Array = self.compiled_input(codes)
+        else:
+            totals = np.matmul(codes.astype(self.input_weights.dtype, copy=False), self.input_weights)
+        descaled = totals.astype(np.float32, copy=False)
+        factors: Floats = (ONE / scales) * self.input_reciprocals
+        np.multiply(descaled, factors, out=factors)
+        return factors
 
     def _state(self, blob: Array, width: int) -> Floats:
         state = float_blob(self.layer, blob, 1, 2)

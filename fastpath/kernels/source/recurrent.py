@@ -26,6 +26,9 @@ LSTM: Final = 2
 SPLIT: Final = 536870913.0
 """2**29 + 1: what splits 24 bits off 53."""
 
+PAIRED: Final = 1024
+"""Sums of so many products stay below 2**25, so two of them fit the 53 bits of one conversion from int to float."""
+
 TINY: Final = 1e-37
 """Products of smaller magnitude, other than 0, may need fewer bits than 24 in binary32."""
 
@@ -300,10 +303,31 @@ def multiply(r: Recurrence, s: RecurrentScratch) -> bool:
         rows += r.counts[i]
     acc = s.acc
     excess = r.excess
-    for i in range(rows):
-        gates[i] = float(acc[i] - excess[r.excess_start + i])
+    start = r.excess_start
+    if r.k <= PAIRED:
+        half = rows >> 1
+        for i in range(half):
+            high = i64(acc[half + i] - excess[start + half + i])
+            gates[i] = float(i64(acc[i] - excess[start + i]) + (high << 26))
+        split_pairs(gates, half)
+    else:
+        for i in range(rows):
+            gates[i] = float(acc[i] - excess[start + i])
     descale(gates, r.reciprocals, inverse, rows)
     return True
+
+
+def split_pairs(values: vec[float], n: i64) -> None:
+    """From n numbers a + b * 2**26, with a and b below 2**25, to n times a and then n times b."""
+    if len(values) < 2 * STATES or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(n):
+        v = values[i]
+        # Beside 1.5 * 2**78 a number keeps only its multiples of 2**26.
+        high = (v + 4.533471823554859e23) - 4.533471823554859e23
+        values[i] = v - high
+        values[n + i] = high * 1.4901161193847656e-08
 
 
 def clear(values: vec[float], n: i64) -> None:
