@@ -51,6 +51,7 @@ from fastpath.steps import (
     Entry,
     MapEntry,
     OperatorStep,
+    SliceStep,
     Step,
     Storage,
     Workshop,
@@ -85,6 +86,9 @@ MOST_PLANS = 8
 
 ADD = 0
 """The `op_type` of a BinaryOp that adds."""
+
+KEEP_SIGNS = ("Split", "Concat", "Slice", "ShuffleChannel", "Pooling")
+"""Types that make no negative numbers where they read none."""
 
 NO_PADS: Pads = (0, 0, 0, 0)
 
@@ -291,6 +295,7 @@ class CodeFlow:
         self.convolutions: dict[int, Convolution8] = {}
         self.products: dict[int, Convolution8] = {}
         self.stairs: dict[int, Stairs] = {}
+        self._signs: dict[str, bool] = {}
         for index, layer in enumerate(graph.layers):
             try:
                 self._read(index, layer)
@@ -480,6 +485,12 @@ class CodeFlow:
             return layer.get.integer("op_type") == SUM and not layer.get.numbers("coeffs")
         return layer.get.integer("op_type") == ADD and not layer.get.integer("with_scalar")
 
+    def cuts_outermost(self, layer: Layer) -> bool:
+        """Whether a layer is a Slice along the outermost axis, whose pieces need no copy."""
+        if layer.type != "Slice" or not self.reached.issuperset(layer.bottoms):
+            return False
+        return layer.get.integer("axis") in (0, -self.blobs[layer.bottoms[0]].ndim)
+
     def _map_neighbours_agree(self, name: str) -> bool:
         """Whether what makes a map has maps to make it of, and its reader takes maps."""
         maker, reader = self.layers[self.producers[name]], self.layers[self.readers[name]]
@@ -490,12 +501,18 @@ class CodeFlow:
         return self._works_on_maps(reader) and self.maps.issuperset((*reader.bottoms, *reader.tops))
 
     def never_negative(self, name: str) -> bool:
-        """Whether no number of a map is below zero."""
-        index = self.producers[name]
-        if index in self.convolutions:
-            return self.convolutions[index].activation.type == RELU
+        """Whether no number of a float blob is below zero, as far as the layers tell that it comes from."""
+        if name not in self._signs:
+            self._signs[name] = name in self.producers and self._makes_no_negative(self.producers[name])
+        return self._signs[name]
+
+    def _makes_no_negative(self, index: int) -> bool:
         layer = self.layers[index]
-        return is_relu(layer) or all(self.never_negative(bottom) for bottom in layer.bottoms)
+        if layer.type in ("Convolution", "ConvolutionDepthWise", "InnerProduct"):
+            return layer.get.integer("activation_type") == RELU
+        if is_relu(layer):
+            return True
+        return (layer.type in KEEP_SIGNS or self.is_sum(layer)) and all(map(self.never_negative, layer.bottoms))
 
     def map_places(self) -> Groups:
         """Maps that lie at the same place: ReLU works where its bottom lies."""
@@ -586,6 +603,8 @@ class Builder:
                 step, kernel = self._relu(layer), "relu in place"
             elif is_global_average(layer) and layer.bottoms[0] in self.flow.maps:
                 step, kernel = self._average(layer), "averages"
+            elif self.flow.cuts_outermost(layer):
+                step, kernel = SliceStep(layer, [len(self.flow.blobs[name]) for name in layer.tops]), "views"
             elif on_codes or on_maps or layer.type == "Input" or index in joined:
                 kernel = "nothing to do"
             else:
@@ -659,8 +678,8 @@ class Builder:
     def _entry_zero(self, index: int) -> int:
         convolution = self.flow.convolutions[index]
         source = convolution.layer.bottoms[0]
-        unsigned = source in self.flow.maps and self.flow.never_negative(source) and convolution.bottom_scale > 0
-        return 0 if unsigned else SIGNED_ZERO
+        floats = self.flow.blobs[source].dtype == np.float32
+        return 0 if floats and convolution.bottom_scale > 0 and self.flow.never_negative(source) else SIGNED_ZERO
 
     def _find_sums(self) -> dict[int, int]:
         """For each convolution that ends with an addition of maps, because the other map is there: the addition."""

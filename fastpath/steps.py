@@ -334,7 +334,7 @@ class Entry:
         self.arguments = (workshop.panel.data, workshop.panel.start, *shape, storage.zero, feature)
         self.interleave = kernels.move.interleave
         self.values = np.empty(BLOCK, np.float32)
-        self.signs = np.empty(BLOCK, np.int32)
+        self.signs = np.empty(BLOCK, np.int32) if storage.zero else None
 
     def __call__(self, blob: Array) -> None:
         """GraphError for values that have no code."""
@@ -348,7 +348,7 @@ class Entry:
                 part = flat[first : first + BLOCK]
                 values = self.values[: part.size]
                 np.multiply(part, self.scale, out=values)
-                round_in_place(values, self.signs[: part.size])
+                round_in_place(values, None if self.signs is None else self.signs[: part.size])
                 np.copyto(self.codes[first : first + part.size], values, casting="unsafe")
         self.interleave(*self.arguments)
 
@@ -818,6 +818,21 @@ class OperatorStep:
     def __call__(self, blobs: Blobs) -> None:
         """Run the operator."""
         blobs.update(zip(self.tops, self.operator([blobs[name] for name in self.bottoms]), strict=True))
+
+
+class SliceStep:
+    """A blob cut along its outermost axis; the pieces are parts of it."""
+
+    def __init__(self, layer: Layer, sizes: list[int]) -> None:
+        self.source = layer.bottoms[0]
+        ends = np.cumsum(sizes).tolist()
+        self.parts = [(top, slice(end - size, end)) for top, size, end in zip(layer.tops, sizes, ends, strict=True)]
+
+    def __call__(self, blobs: Blobs) -> None:
+        """Put the pieces among the blobs."""
+        blob = blobs[self.source]
+        for top, part in self.parts:
+            blobs[top] = blob[part]
 
 
 class CodesStep:

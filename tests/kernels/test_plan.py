@@ -494,3 +494,29 @@ def test_runs_of_pixels_with_spare_bytes(channels: int, kernel: tuple[int, int],
     )
     plan = assert_plan_equals_numpy(graph, {"in": image((3, 6, width))})
     assert all("codes out" in row.kernel for row in plan.rows[1:4])
+
+
+@settings(max_examples=15)
+@given(axis=st.sampled_from([0, -3, 1]), activation=st.integers(0, 1), reverse=st.integers(0, 1))
+def test_shuffled_and_cut_channels(axis: int, activation: int, reverse: int) -> None:
+    """Pieces of a blob need no copy; codes of blobs that ReLU made have no sign."""
+    half = square(8, 6, 8, kernel=1, pad=0)
+    cut = Layer("Slice", "cut", ["d"], ["e", "f"])
+    cut.set("slices", [-233, -233])
+    cut.set("axis", axis)
+    after = square(8 if axis != 1 else 16, 6, 4, kernel=1, pad=0)
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 6, 8), activation=1),
+            split("split", "a", "b", "c"),
+            convolution("second", "b", "x", half, activation=activation),
+            concat("concat", "y", "c", "x"),
+            Layer("ShuffleChannel", "shuffle", ["y"], ["d"], {0: 2, 1: reverse}),
+            cut,
+            convolution("left", "e", "out1", after, bottom_scale=30.0),
+            convolution("right", "f", "out2", after, bottom_scale=20.0),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 6, 6))})
+    assert (kernels_in(plan)["cut"] == "views") == (axis != 1)
