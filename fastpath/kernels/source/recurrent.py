@@ -1,9 +1,9 @@
 """The steps of RNN, LSTM and GRU: quantize the hidden state, multiply it with the recurrent weights, run the gates.
 
 Floats are binary64 here, and every value that the spec rounds to binary32 is rounded to 24 bits by Veltkamp's method,
-`t = x * SPLIT; x = t - (t - x)`. exp and tanh come out of exp(x / 1024) - 1, ten times doubled, to about 2**-48. Where
-that leaves open how a result rounds, or a value leaves the range in which 24 bits are what binary32 has, `doubt`
-becomes other than 0, and the caller computes the steps again in another way.
+`t = x * SPLIT; x = t - (t - x)`. exp and tanh come out of exp(x / 256) - 1, eight times doubled. Where that leaves open
+how a result rounds, or a value leaves the range in which 24 bits are what binary32 has, `doubt` becomes other than 0,
+and the caller computes the steps again in another way.
 """
 
 from typing import Final, final
@@ -35,8 +35,11 @@ TINY: Final = 1e-37
 HUGE: Final = 1e30
 """Cell states of larger magnitude may leave binary32."""
 
+EXP_BAND: Final = 1.7763568394002505e-15
+"""2**-49; times 2 + |x| it is three times what exp(x) can be off by, relative to 1 + exp(x)."""
+
 BAND: Final = 1.4210854715202004e-14
-"""2**-46, several times what exp and tanh can be off by."""
+"""2**-46, ten times what tanh can be off by, relative to itself."""
 
 EXP_LIMIT: Final = 40.0
 """Arguments of exp of larger magnitude are left to the caller."""
@@ -385,12 +388,14 @@ def exp_plus_one(gates: vec[float], n: i64, doubt: vec[float]) -> None:
         if x < -EXP_LIMIT:
             x = -EXP_LIMIT
         d = g + x
-        y = x * 0.0009765625
+        a = x
+        if a < 0.0:
+            a = -a
+        y = x * 0.00390625
         e = y * (1.0 + y * (0.5 + y * (0.16666666666666666 + y * (0.041666666666666664 + y * (
             0.008333333333333333 + y * (0.001388888888888889 + y * (0.0001984126984126984 + y * (
-                2.48015873015873e-05 + y * 2.7557319223985893e-06))))))))  # fmt: skip
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
+                2.48015873015873e-05 + y * (2.7557319223985893e-06 + y * (
+                    2.755731922398589e-07 + y * 2.505210838544172e-08))))))))))  # fmt: skip
         e = e * (e + 2.0)
         e = e * (e + 2.0)
         e = e * (e + 2.0)
@@ -400,12 +405,13 @@ def exp_plus_one(gates: vec[float], n: i64, doubt: vec[float]) -> None:
         e = e * (e + 2.0)
         e = e * (e + 2.0)
         e = e + 1.0
-        low = e * (1.0 - BAND) - BAND
+        b = EXP_BAND * (2.0 + a) * (e + 1.0)
+        low = e - b
         t = low * SPLIT
         low = t - (t - low) + 1.0
         t = low * SPLIT
         low = t - (t - low)
-        high = e * (1.0 + BAND) + BAND
+        high = e + b
         t = high * SPLIT
         high = t - (t - high) + 1.0
         t = high * SPLIT
@@ -427,12 +433,11 @@ def exp_minus_one(source: vec[float], source_start: i64, out: vec[float], start:
             x = TANH_LIMIT
         if x < -TANH_LIMIT:
             x = -TANH_LIMIT
-        y = x * 0.001953125
+        y = x * 0.0078125
         e = y * (1.0 + y * (0.5 + y * (0.16666666666666666 + y * (0.041666666666666664 + y * (
             0.008333333333333333 + y * (0.001388888888888889 + y * (0.0001984126984126984 + y * (
-                2.48015873015873e-05 + y * 2.7557319223985893e-06))))))))  # fmt: skip
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
+                2.48015873015873e-05 + y * (2.7557319223985893e-06 + y * (
+                    2.755731922398589e-07 + y * 2.505210838544172e-08))))))))))  # fmt: skip
         e = e * (e + 2.0)
         e = e * (e + 2.0)
         e = e * (e + 2.0)
