@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from copy import copy
@@ -88,7 +87,7 @@ MOST_PLANS = 8
 ADD = 0
 """The `op_type` of a BinaryOp that adds."""
 
-KEEP_SIGNS = ("Split", "Concat", "Slice", "ShuffleChannel", "Pooling")
+KEEP_SIGNS = ("Split", "Concat", "Slice", "ShuffleChannel")
 """Types that make no negative numbers where they read none."""
 
 NO_PADS: Pads = (0, 0, 0, 0)
@@ -110,10 +109,6 @@ class Plan:
     outputs: list[str]
     steps: list[tuple[Step, list[str]]] = field(default_factory=list)
     rows: list[PlanRow] = field(default_factory=list)
-    layers: list[int] = field(default_factory=list)
-    """The layer that each step runs, by its place in the network."""
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    """The shapes of all blobs, also of those that exist as codes only."""
 
     def run(self, fed: Blobs) -> Blobs:
         """All outputs, from blobs of the shapes that the plan was made for."""
@@ -124,15 +119,6 @@ class Plan:
                 for name in finished:
                     blobs.pop(name, None)
         return {name: blobs[name] for name in self.outputs}
-
-    def time(self, fed: Blobs, times: dict[int, float]) -> None:
-        """Run once, and lower `times` (seconds by layer) where a step took less."""
-        blobs = dict(fed)
-        with np.errstate(all="ignore"):
-            for index, (step, _) in zip(self.layers, self.steps, strict=True):
-                start = time.perf_counter()
-                step(blobs)
-                times[index] = min(times.get(index, math.inf), time.perf_counter() - start)
 
 
 def _is_int8(layer: Layer) -> bool:
@@ -499,6 +485,12 @@ class CodeFlow:
             return layer.get.integer("op_type") == SUM and not layer.get.numbers("coeffs")
         return layer.get.integer("op_type") == ADD and not layer.get.integer("with_scalar")
 
+    def before_splits(self, name: str) -> str:
+        """The blob that a blob is a copy of."""
+        while (index := self.producers.get(name)) is not None and self.layers[index].type == "Split":
+            name = self.layers[index].bottoms[0]
+        return name
+
     def cuts_outermost(self, layer: Layer) -> bool:
         """Whether a layer is a Slice along the outermost axis, whose pieces need no copy."""
         if layer.type != "Slice" or not self.reached.issuperset(layer.bottoms):
@@ -526,6 +518,12 @@ class CodeFlow:
             return layer.get.integer("activation_type") == RELU
         if is_relu(layer):
             return True
+        if layer.type == "Pooling":
+            # A window that sees nothing but border has the lowest number of all.
+            sees = (
+                layer.bottoms[0] in self.blobs and pool_windows(layer, self.blobs[layer.bottoms[0]].shape) is not None
+            )
+            return sees and self.never_negative(layer.bottoms[0])
         return (layer.type in KEEP_SIGNS or self.is_sum(layer)) and all(map(self.never_negative, layer.bottoms))
 
     def map_places(self) -> Groups:
@@ -599,7 +597,7 @@ class Builder:
 
     def plan(self, operators: list[Operator], outputs: list[str]) -> Plan:
         """The plan, with one row a layer; `operators` run what stays with numpy."""
-        result = Plan(outputs, shapes={name: blob.shape for name, blob in self.flow.blobs.items()})
+        result = Plan(outputs)
         joined = {*self.averages.values(), *self.flow.pooled.values(), *self.sums.values()}
         for index, layer in enumerate(self.flow.layers):
             kernel, reason, step = "numpy", self.flow.reasons.get(index, ""), None
@@ -626,7 +624,6 @@ class Builder:
                 reason = reason or f"{layer.type} has no kernel for these blobs"
             if step is not None and self.flow.reached.issuperset(layer.bottoms):
                 result.steps.append((step, [name for name in layer.bottoms if name not in outputs]))
-                result.layers.append(index)
             result.rows.append(PlanRow(layer.name, kernel, reason))
         return result
 
@@ -683,12 +680,11 @@ class Builder:
         return places
 
     def _entry_name(self, index: int) -> str:
-        """The feature map that a convolution quantizes into: one for all that want the same codes of the same map."""
+        """The feature map that a convolution quantizes into: one for all that want the same codes of the same blob."""
         convolution = self.flow.convolutions[index]
         source = convolution.layer.bottoms[0]
-        if source not in self.flow.maps:
-            return entry_name(index)
-        return f"\n{self.map_groups.find(source)}\n{convolution.bottom_scale!r}"
+        root = self.map_groups.find(source) if source in self.flow.maps else self.flow.before_splits(source)
+        return f"\n{root}\n{convolution.bottom_scale!r}"
 
     def _entry_zero(self, index: int) -> int:
         convolution = self.flow.convolutions[index]
@@ -797,13 +793,12 @@ class Builder:
         level = self._level(convolution, target in self.flow.hidden and runs_in_lanes(convolution, bottom.zero))
         entry: Entry | MapEntry | None = None
         actions: list[Action] = []
-        if source in self.flow.maps:
-            if self._entry_name(index) not in self.entered:
-                self.entered.add(self._entry_name(index))
+        if not hidden and self._entry_name(index) not in self.entered:
+            self.entered.add(self._entry_name(index))
+            if source in self.flow.maps:
                 entry = MapEntry(convolution.layer, convolution.bottom_scale, bottom, self._map(source))
-                actions += frame(level, bottom)
-        elif not hidden:
-            entry = Entry(level, self.workshop, convolution.layer, convolution.bottom_scale, bottom, shape)
+            else:
+                entry = Entry(level, self.workshop, convolution.layer, convolution.bottom_scale, bottom, shape)
             actions += frame(level, bottom)
         if target in self.flow.hidden:
             stairs = self.flow.stairs[index]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -244,6 +244,7 @@ def test_residual_blocks_keep_floats_pixel_after_pixel(
 
 
 @settings(max_examples=25)
+@example(kernel=2, stride=2, pad=1, mode=0, activation=1, channels=4)
 @given(
     kernel=st.integers(1, 5),
     stride=st.integers(1, 3),
@@ -520,3 +521,22 @@ def test_shuffled_and_cut_channels(axis: int, activation: int, reverse: int) -> 
     )
     plan = assert_plan_equals_numpy(graph, {"in": image((3, 6, 6))})
     assert (kernels_in(plan)["cut"] == "views") == (axis != 1)
+
+
+@pytest.mark.parametrize("fine_scale", [20.0, 40.0])
+def test_equal_codes_are_made_once(fine_scale: float) -> None:
+    """Two readers of one blob that want the same scale share its codes, with the wider border of the two."""
+    graph = Graph(
+        [
+            input_layer(),
+            Layer("Sigmoid", "sigmoid", ["in"], ["a"]),
+            split("split", "a", "b", "c"),
+            convolution("wide", "b", "out1", square(4, 6, 4, kernel=5, pad=2), bottom_scale=fine_scale),
+            convolution("other", "x", "y", square(4, 6, 4), bottom_scale=40.0),
+            convolution("narrow", "c", "out2", depthwise_square(4, 6), depthwise=True, term=1, bottom_scale=40.0),
+        ]
+    )
+    graph.layers.insert(1, input_layer("x"))
+    plan = assert_plan_equals_numpy(graph, {"in": image((4, 6, 6)), "x": image((4, 6, 6), SEED + 1)})
+    entries = [step for step, _ in plan.steps if getattr(getattr(step, "before", step), "entry", None) is not None]
+    assert len(entries) == (2 if fine_scale == 40.0 else 3)
