@@ -402,7 +402,7 @@ def worked_layers() -> list[Record]:
         ),
         layer_case(
             "requantize-two-scales",
-            "25 * 0.01 = 0.25; 0.25 * 10 = 2.5 -> 3. (0.01 * 10 is 0.099999994 in binary32: 25 of it are 2.4999998 -> 2.)",
+            "25 * 0.01 = 0.25, * 10 = 2.5 -> 3. (0.01 * 10 is 0.099999994 in binary32; 25 times that is below 2.5.)",
             ("Requantize", ""),
             raw([0.01]) + raw([10.0]),
             [npy((1,), [25], "int32")],
@@ -410,7 +410,7 @@ def worked_layers() -> list[Record]:
         ),
         layer_case(
             "rnn-one-step",
-            "x = 1: scale 127, code 127; sum 127 * 50 = 6350; descale (1 / 127) * (1 / 90), each rounded: 8.74890656e-05; "
+            "x = 1: scale 127, code 127; sum 127 * 50 = 6350; descale (1 / 127) * (1 / 90), each of the three rounded; "
             "6350 * that = 0.55555558; tanh = 0.504672408. (1 / (127 * 90) gives 0.504672348.)",
             ("RNN", "0=1 1=1 8=1"),
             int8_record([50]) + tagged([0.0]) + int8_record([0]) + raw([90.0]) + raw([1.0]),

@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 
 import pytest
 
 from fastpath.commands.verdicts.judge import result
 from golden import deviations, vectors
-from golden.vectors import Case
+from tests.golden_room.fast_search import fast_search
 
 ALL = os.environ.get("GOLDEN_ALL") == "1"
-"""Whether the spec makes every table too, which takes minutes."""
-
-SPEC_TABLES = ("args-", "static-")
-"""The names of the tables that the spec makes in any case, without those that need a kl search in plain Python."""
-
-SEARCHES = (
-    "tables/args-eq-many-channels",
-    "tables/args-list-crlf-blank",
-    "tables/args-npy-v2",
-    "tables/args-image-raw",
-)
+"""Whether the spec's own kl search makes the tables, which takes minutes; else the fast path's does it for the spec."""
 
 
-def runs() -> list[tuple[str, str]]:
-    return [
-        (engine, case.id)
-        for engine in deviations.ENGINES
-        for case in vectors.cases()
-        if engine != "spec" or ALL or case.group != "tables" or quick(case)
-    ]
-
-
-def quick(case: Case) -> bool:
-    return case.name.startswith(SPEC_TABLES) and case.id not in SEARCHES
-
-
-@pytest.mark.parametrize(("engine", "name"), runs())
+@pytest.mark.parametrize("engine", deviations.ENGINES)
+@pytest.mark.parametrize("name", [case.id for case in vectors.cases()])
 def test_case(engine: str, name: str) -> None:
-    outcome, sentence, _ = result(vectors.case(name), engine)
+    with nullcontext() if ALL else fast_search():
+        outcome, sentence, _ = result(vectors.case(name), engine)
     assert outcome != "failed", sentence

@@ -1,6 +1,6 @@
 """docs/spec_mutants.md: every mutant of the spec, and the first golden case that fails for it.
 
-`python -m tests.mutants.page` finds the cases and writes the page.
+`python -m tests.mutants.page` finds the cases and writes the page; with names of mutants it looks for those only.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fastpath.commands.verdicts.judge import result
@@ -72,14 +72,15 @@ def caught_by() -> dict[str, str]:
     return {name: case_id for name, _, _, case_id in ROW.findall(PAGE.read_text(encoding="utf-8"))}
 
 
-def main() -> None:
+def main(names: Sequence[str]) -> None:
     """Write the page."""
+    known = caught_by() if names else {}
     caught = {}
     for name, mutant in ZOO.items():
-        caught[name] = first_catch(mutant)
+        caught[name] = first_catch(mutant) if name in names or name not in known else known[name]
         print(f"{name}: {caught[name]}", file=sys.stderr, flush=True)
     PAGE.write_text(text(caught), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

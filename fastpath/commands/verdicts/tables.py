@@ -1,11 +1,13 @@
-"""Runs of ncnn2table: weight rows digit for digit; activation rows within a tolerance, or moved by a near tie."""
+"""Runs of ncnn2table: weight rows and the rows of first layers digit for digit; all other rows within a tolerance, or
+moved by a near tie.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from fastpath.calibration.kl import TARGET_BINS, divergences, normalised
 from fastpath.commands import ncnn2table
 from fastpath.commands.verdicts.verdict import Verdict
 from golden.vectors import Case
+from spec.formats.param import read_param
 
 ACTIVATION_TOLERANCE = 2e-6
 """Relative. The last bits of float layers differ between builds of ncnn, and between ncnn and BLAS; a table row also
@@ -52,6 +55,7 @@ class Comparison:
 
     weights: int = 0
     activations: int = 0
+    exact: int = 0
     moved: list[str] = field(default_factory=list)
     wrong: dict[str, str] = field(default_factory=dict)
 
@@ -79,8 +83,16 @@ def judge_table(case: Case, command: Mapping[str, Any], folder: Path, engine: st
     if called.status != command["exit"]:
         return
     _compare_messages(case, command, called, verdict)
+    exact = first_layers(folder / argv[0]) if written else set()
     for name in written:
-        _compare_tables(folder / name, case.text(name), called.calibration, verdict)
+        _compare_tables(folder / name, case.text(name), called.calibration, exact, verdict)
+
+
+def first_layers(param: Path) -> set[str]:
+    """The layers that read the samples themselves: their rows depend on no float layer."""
+    graph = read_param(param)
+    inputs = graph.input_names()
+    return {layer.name for layer in graph if layer.bottoms and layer.bottoms[0] in inputs}
 
 
 def call(argv: Sequence[str], folder: Path) -> Called:
@@ -134,10 +146,10 @@ def _last_line(text: str) -> str:
     return text.strip().splitlines()[-1] if text.strip() else ""
 
 
-def _compare_tables(ours: Path, real: str, calibration: Any, verdict: Verdict) -> None:
-    result = compare(ours.read_text(), real, calibration)
-    verdict.how["equal"] += result.weights
-    verdict.how["close"] += result.activations - len(result.moved)
+def _compare_tables(ours: Path, real: str, calibration: Any, exact: set[str], verdict: Verdict) -> None:
+    result = compare(ours.read_text(), real, calibration, exact=exact)
+    verdict.how["equal"] += result.weights + result.exact
+    verdict.how["close"] += result.activations - result.exact - len(result.moved)
     verdict.how["near tie"] += len(result.moved)
     for key, sentence in result.wrong.items():
         verdict.texts.setdefault("rows", []).append((f"{key} ours", f"{key} theirs"))
@@ -151,8 +163,14 @@ def rows(text: str) -> dict[str, list[str]]:
     return {line.split(" ")[0]: line.split(" ")[1:-1] for line in text.split("\n") if line}
 
 
-def compare(ours: str, real: str, calibration: Any, tolerance: float = ACTIVATION_TOLERANCE) -> Comparison:
-    """Weight rows digit for digit; activation rows within the tolerance, or moved by a near tie."""
+def compare(
+    ours: str,
+    real: str,
+    calibration: Any,
+    tolerance: float = ACTIVATION_TOLERANCE,
+    exact: Collection[str] = (),
+) -> Comparison:
+    """Weight rows and the activation rows of `exact` digit for digit; others within the tolerance, or a near tie."""
     mine, theirs = rows(ours), rows(real)
     result = Comparison()
     if list(mine) != list(theirs):
@@ -165,6 +183,11 @@ def compare(ours: str, real: str, calibration: Any, tolerance: float = ACTIVATIO
                 result.wrong[key] = f"{key}: {mine[key]}, but the real tool has {values}"
         else:
             result.activations += 1
+            if key in exact:
+                result.exact += 1
+                if mine[key] != values:
+                    result.wrong[key] = f"{key}: {mine[key]}, but the real tool has {values}"
+                continue
             scale, expected = float(mine[key][0]), float(values[0])
             if not close(scale, expected, tolerance):
                 _explain(key, scale, expected, calibration, result)
