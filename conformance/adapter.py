@@ -24,7 +24,9 @@ FILE_FORMATS = ("param", "bin")
 class Identity:
     """Who answers, and what it claims. Cases that need more are not applicable.
 
-    `layers` are layer types, `operations` and `formats` what `Case.operation` and `Case.formats` may ask for.
+    `layers` are layer types, `operations` and `formats` what `Case.operation` and `Case.formats` may ask for: of files
+    `param`, `bin`, `param.bin`, `images`; `values` if loaded values are told; `threads` if their number
+    can be set; `nets` if a recurrent network may have several layers, `float` if its weights may be float.
     """
 
     name: str

@@ -59,6 +59,8 @@ class Case:
     options: dict[str, str] = field(default_factory=dict)
     """Settings of the operation: the method of a calibration, shapes, and so on."""
     refusal: Refusal = "wrong"
+    group: str = ""
+    """Cases of one group have one answer: every number of the first output is the same, and the same in all of them."""
     levels: dict[str, str] = field(default_factory=dict)
     """Results that have a level of their own."""
 

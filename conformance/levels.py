@@ -42,7 +42,11 @@ class Tolerance:
 TOLERANCES = {
     "float-layers": Tolerance(1e-5, 1e-5, "float sums in any order", share=1.0),
     "float-recurrent": Tolerance(2e-6, 2e-6, "float sums in any order; expf and tanhf are up to 2 ulp off", share=1.0),
-    "models": Tolerance(1e-2, 1e-2, "float layers in any order; a code of an activation may flip between layers", share=1.0),
+    "models": Tolerance(
+        1e-2, 1e-2, "float layers in any order; a code of an activation may flip between layers", share=1.0
+    ),
+    "generated": Tolerance(0.1, 0.1, "a code may flip anywhere in a small net of any scales", share=1.0),
+    "nets": Tolerance(0.1, 0.1, "a code may flip in every layer, and the next one multiplies it", share=1.0),
     "rnn": Tolerance(1e-6, 1e-2, "tanhf of C libraries is up to 2 ulp off; later a hidden code may flip"),
     "gru": Tolerance(1e-6, 1e-2, "expf and tanhf of C libraries are up to 2 ulp off; later a hidden code may flip"),
     "lstm": Tolerance(5e-6, 1e-2, "vector sigmoid and tanh, fused gate sums; later a hidden code may flip"),

@@ -46,7 +46,9 @@ def write_report(stream: IO[str], identity: Identity, suite: str, results: Itera
     _write(stream, {"format": FORMAT, "suite": suite, "identity": identity.to_json()})
     seen: list[Result] = []
     for result in results:
-        _write(stream, {name: value for name, value in asdict(result).items() if value not in ("", ()) and value != 0.0})
+        _write(
+            stream, {name: value for name, value in asdict(result).items() if value not in ("", ()) and value != 0.0}
+        )
         seen.append(result)
         yield result
     _write(stream, {"footer": count(seen)})

@@ -13,7 +13,7 @@ from conformance.adapter import Adapter, AdapterBroken, Identity, NotApplicable,
 from conformance.case import Case
 from conformance.deviations import Deviation
 from conformance.diagnosis import Tracer, diagnose
-from conformance.levels import TOLERANCES, Verdict, judge
+from conformance.levels import TOLERANCES, Verdict, judge, place, text
 from conformance.tensor import Tensor
 
 Outcome = Literal["passed", "failed", "deviating", "unexpected-pass", "skipped", "errored", "not-applicable"]
@@ -28,6 +28,9 @@ OUTCOMES: tuple[Outcome, ...] = (
 )
 BAD: tuple[Outcome, ...] = ("failed", "unexpected-pass", "errored")
 """Outcomes that keep an implementation from conforming."""
+
+Answers = dict[str, tuple[str, bytes]]
+"""Group to the case that first answered, and its one number."""
 
 SMOKE_FLAG = "smoke"
 
@@ -73,9 +76,16 @@ def judge_case(case: Case, identity: Identity, got: dict[str, Tensor]) -> Verdic
 
 
 def run_case(
-    adapter: Adapter, case: Case, deviations: Sequence[Deviation] = (), tracer: Tracer | None = None
+    adapter: Adapter,
+    case: Case,
+    deviations: Sequence[Deviation] = (),
+    tracer: Tracer | None = None,
+    answers: Answers | None = None,
 ) -> Result:
-    """Run one case. AdapterBroken is not caught: the verdict would not be about the implementation."""
+    """Run one case. AdapterBroken is not caught: the verdict would not be about the implementation.
+
+    `answers` remembers what the groups of cases answered so far.
+    """
     identity = adapter.identity
     blank = Result(case.id, "not-applicable", applied_level(case, identity), source=case.source.kind)
     lacking = identity.lacks(case)
@@ -85,6 +95,8 @@ def run_case(
     began = time.perf_counter()
     try:
         verdict, got = _verdict(adapter, case)
+        if verdict.agrees and case.group and answers is not None:
+            verdict = _one_answer(case, got, answers) or verdict
     except NotApplicable as reason:
         return replace(blank, message=str(reason))
     except SkippedCase as reason:
@@ -123,6 +135,24 @@ def _verdict(adapter: Adapter, case: Case) -> tuple[Verdict, dict[str, Tensor]]:
     return judge_case(case, adapter.identity, got), got
 
 
+def _one_answer(case: Case, got: dict[str, Tensor], answers: Answers) -> Verdict | None:
+    """A fault if the numbers of the first output are not all the same, or not those of the group."""
+    blob = got[case.outputs[0]]
+    values = blob.values()
+    size = len(blob.data) // len(values)
+    pieces = [blob.data[at : at + size] for at in range(0, len(blob.data), size)]
+    where, answer = answers.setdefault(case.group, (case.id, pieces[0]))
+    index = next((i for i, piece in enumerate(pieces) if piece != answer), None)
+    if index is None:
+        return None
+    wanted = Tensor((1,), blob.dtype, answer).values()[0]
+    return Verdict(
+        False,
+        message=f"{place(blob.shape, index)}: got {text(values[index])}, but the same value gave {text(wanted)}"
+        + (" at the first position" if where == case.id else f" in {where}"),
+    )
+
+
 def heat_of(case: Case, got: dict[str, Tensor]) -> tuple[tuple[float, ...], ...]:
     """How far the sequence of a recurrent case is off, by time step and unit; empty for other cases."""
     name = next(iter(case.expected), "")
@@ -154,8 +184,9 @@ def run(
     adapter: Adapter, cases: Iterable[Case], deviations: Sequence[Deviation] = (), tracer: Tracer | None = None
 ) -> Iterator[Result]:
     """Run cases in order."""
+    answers: Answers = {}
     for case in cases:
-        yield run_case(adapter, case, deviations, tracer)
+        yield run_case(adapter, case, deviations, tracer, answers)
 
 
 def exit_status(results: Sequence[Result], unmatched: Sequence[Deviation] = ()) -> int:

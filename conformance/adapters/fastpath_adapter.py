@@ -23,7 +23,9 @@ class FastpathAdapter:
     def identity(self) -> Identity:
         """Claims every layer that the fast path has."""
         layers = tuple(sorted(PREPARE))
-        return Identity("fastpath", package_version(), "Python, numpy", "reference", layers, OPERATIONS, FORMATS)
+        return Identity(
+            "fastpath", package_version(), "Python, numpy", "reference", layers, OPERATIONS, (*FORMATS, "threads")
+        )
 
     def run(self, case: Case) -> dict[str, Tensor]:
         """Load, feed, extract; or what else is asked."""
@@ -31,7 +33,9 @@ class FastpathAdapter:
             return perform(case, "fastpath")
         graph = parse_param(case.param, case.id)
         load_weights(graph, case.bin, case.id)
-        with Net.from_graph(graph).create_extractor() as extractor:
+        net = Net.from_graph(graph)
+        net.opt.num_threads = int(case.options.get("threads", "1"))
+        with net.create_extractor() as extractor:
             for name, blob in case.inputs.items():
                 extractor.input(name, to_array(blob))
             return {name: from_array(np.array(extractor.extract(name, 1)[1])) for name in case.outputs}

@@ -125,6 +125,7 @@ def request_of(case: Case, sequence: int) -> dict[str, Any]:
             "bin": case.bin.hex(),
             "inputs": {name: blob.to_json() for name, blob in case.inputs.items()},
         }
+        request |= {"options": case.options} if case.options else {}
     else:
         request |= {"files": {name: data.hex() for name, data in case.files.items()}, "options": case.options}
     return {**request, "outputs": case.outputs}

@@ -26,7 +26,7 @@ LAYERS = tuple(sorted(BY_NAME))
 OPERATIONS: tuple[Operation, ...] = ("infer", "parse") if hasattr(os, "fork") else ("infer",)
 """Calibration and quantization are programs beside the library; the wheel has none of them."""
 
-FORMATS = ("param", "bin", "param.bin")
+FORMATS = ("param", "bin", "param.bin", "threads", "nets", "float")
 
 MEMORY_LIMIT = 4 * 2**30
 SECONDS_LIMIT = 20
@@ -67,7 +67,7 @@ class WheelAdapter:
 
     def _load(self, case: Case) -> Any:
         net = ncnn.Net()
-        net.opt.num_threads = 1
+        net.opt.num_threads = int(case.options.get("threads", "1"))
         for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
             setattr(net.opt, option, False)
         if self.plain:

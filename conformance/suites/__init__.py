@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from conformance.case import Case
-from conformance.suites import carried, consistency, layers, recurrent
+from conformance.suites import carried, consistency, layers, recurrent, recurrent_nets
 
 
 def _int8_layers() -> Iterator[Case]:
     yield from layers.cases()
     yield from carried.layers()
+    yield from consistency.layer_cases()
 
 
 def _recurrent() -> Iterator[Case]:
     yield from recurrent.cases()
+    yield from recurrent_nets.cases()
     yield from carried.recurrent_quantizing()
-    yield from consistency.cases()
+    yield from consistency.recurrent_cases()
 
 
 SUITES: dict[str, Callable[[], Iterator[Case]]] = {

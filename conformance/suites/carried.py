@@ -1,10 +1,10 @@
 """Cases made of the golden data: what the real tools wrote, what the real loaders took, what the real runtime computed.
 
-    formats        parse: every model file of the group formats; infer: what the real runtime computed after loading
-    tables         table: every calibration of the real ncnn2table that made a table
-    int8-layers    infer: one layer each; quantize: every run of the real ncnn2int8
-    recurrent      quantize: the runs of the real ncnn2int8 on networks with recurrent layers
-    models         infer, quantize, table: the carried networks
+formats        parse: every model file of the group formats; infer: what the real runtime computed after loading
+tables         table: every calibration of the real ncnn2table that made a table
+int8-layers    infer: one layer each; quantize: every run of the real ncnn2int8
+recurrent      quantize: the runs of the real ncnn2int8 on networks with recurrent layers
+models         infer, quantize, table: the carried networks
 """
 
 from __future__ import annotations
@@ -150,7 +150,9 @@ def loaded_case(record: vectors.Case) -> Iterator[Case]:
 
 @cache
 def _loaded_values() -> dict[str, dict[str, Any]]:
-    values: dict[str, dict[str, Any]] = json.loads(VALUES.read_text(encoding="utf-8"))["cases"] if VALUES.exists() else {}
+    values: dict[str, dict[str, Any]] = (
+        json.loads(VALUES.read_text(encoding="utf-8"))["cases"] if VALUES.exists() else {}
+    )
     return values
 
 
@@ -246,8 +248,10 @@ def layers() -> Iterator[Case]:
     """One layer each, as the real tools quantized it and the real runtime ran it; then the quantizing itself."""
     for record in vectors.cases("layers-int8"):
         for run in record.facts.get("inference") or []:
-            if record.name not in OUTSIDE and "wheel" not in run and not any(
-                output["file"].startswith("float_") for output in run["outputs"].values()
+            if (
+                record.name not in OUTSIDE
+                and "wheel" not in run
+                and not any(output["file"].startswith("float_") for output in run["outputs"].values())
             ):
                 yield inference_case(record, run)
     yield from _quantize_cases(recurrent=False)
@@ -442,4 +446,3 @@ def _bytes(data: bytes) -> Tensor:
 
 def _detail(record: vectors.Case) -> str:
     return "; ".join(str(value) for name, value in record.provenance.items() if name != "class")
-

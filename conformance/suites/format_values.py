@@ -1,12 +1,11 @@
 """What loaders hold after they took a file: the values of `formats/parse`, from the spec.
 
-    python -m conformance.suites.format_values check     compare the stored file with what would be written
-    python -m conformance.suites.format_values regen     write it
+python -m conformance.suites.format_values check     compare the stored file with what would be written
+python -m conformance.suites.format_values regen     write it
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from dataclasses import replace
@@ -15,6 +14,7 @@ from conformance.adapters import open_adapter
 from conformance.adapters.tools import EVERYTHING
 from conformance.case import Case
 from conformance.suites.carried import NOT_COMPARED, VALUES, formats
+from conformance.suites.regeneration import check_or_write
 
 SCHEMA = "ncnn-assay-format-values-1"
 MOST_BYTES = 1024
@@ -38,18 +38,5 @@ def _name(case: Case) -> str:
     return case.id.rpartition("/")[2]
 
 
-def main() -> int:
-    """Exit status 1 where `check` finds a difference."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["check", "regen"])
-    text = content()
-    if parser.parse_args().command == "regen":
-        VALUES.write_text(text, encoding="utf-8")
-        return 0
-    same = VALUES.exists() and VALUES.read_text(encoding="utf-8") == text
-    print("nothing differs" if same else f"{VALUES.name} would change")
-    return 0 if same else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(check_or_write(VALUES, content(), __doc__))

@@ -6,7 +6,6 @@ python -m conformance.suites.layer_cases regen     write it
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 from conformance.adapters import open_adapter
 from conformance.runner import SMOKE_FLAG
 from conformance.suites.layers import FILE, build
+from conformance.suites.regeneration import check_or_write
 from conformance.suites.recipe import Fill
 from conformance.suites.recurrent_cases import SEED, coprime
 from conformance.tensor import Dtype, tensor
@@ -568,18 +568,5 @@ def content() -> str:
     return json.dumps(header, indent=1)[:-2] + ',\n "groups": [\n' + ",\n".join(groups) + "\n]}\n"
 
 
-def main() -> int:
-    """Exit status 1 where `check` finds a difference."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["check", "regen"])
-    text = content()
-    if parser.parse_args().command == "regen":
-        FILE.write_text(text, encoding="utf-8")
-        return 0
-    same = FILE.exists() and FILE.read_text(encoding="utf-8") == text
-    print("nothing differs" if same else f"{FILE.name} would change")
-    return 0 if same else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(check_or_write(FILE, content(), __doc__))
