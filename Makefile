@@ -40,6 +40,11 @@ without-compiler:
 	cd $(VENV)-without-compiler && bin/ncnn-assay demo demo-output
 	rm -rf $(VENV)-without-compiler
 
+# Speed beside the real runtime: a table of times, then the ratios against their floors.
+benchmark: $(VENV)/installed-for-tests
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-group-by=group
+	$(BIN)/python -m tests.benchmarks.floors
+
 docs: $(VENV)/installed-for-tests
 	$(BIN)/python docs/build.py build/docs
 

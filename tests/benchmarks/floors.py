@@ -1,0 +1,59 @@
+"""Ratios of speed against the floors in floors.json: `python -m tests.benchmarks.floors [NAME ...]`.
+
+A ratio is the wheel's shortest time by ours, on one thread, from runs that take turns; more is better. The exit status
+is 1 where a ratio lies below its floor.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fastpath import kernels
+from tests.benchmarks.pairs import PAIRS, make_pair
+
+FLOORS = Path(__file__).with_name("floors.json")
+
+SECONDS = 4.0
+"""How long each network is measured."""
+
+
+def shortest(run: Callable[[], object], so_far: float) -> float:
+    """The time of one run, or the shorter one so far."""
+    start = time.perf_counter()
+    run()
+    return min(so_far, time.perf_counter() - start)
+
+
+def ratio(name: str) -> float:
+    """The wheel's shortest time by ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        pair = make_pair(name, Path(folder))
+        pair.ours()
+        pair.theirs()
+        mine = others = math.inf
+        end = time.perf_counter() + SECONDS
+        while time.perf_counter() < end:
+            mine, others = shortest(pair.ours, mine), shortest(pair.theirs, others)
+    return others / mine
+
+
+def main(names: list[str]) -> int:
+    """Measure, print, and judge."""
+    floors: dict[str, float] = json.loads(FLOORS.read_text())
+    print(f"kernels: {kernels.level()}")
+    low = 0
+    for name in names or list(PAIRS):
+        measured, floor = ratio(name), floors[name]
+        low += measured < floor
+        print(f"{name:28} {measured:6.2f}  floor {floor:.2f}{'  BELOW' if measured < floor else ''}", flush=True)
+    return 1 if low else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

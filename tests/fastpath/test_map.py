@@ -1,0 +1,124 @@
+"""Many inputs over several processes, memory that does not grow, and the profile."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fastpath import Net
+from fastpath.parallel import in_order
+from spec.errors import AssayError, UsageError
+from spec.formats.param import parse_param
+from spec.formats.weights import zero_weights
+from spec.graph import Graph
+
+PARAM = """7767517
+4 4
+Input in 0 1 data
+Convolution c 1 1 data x 0=4 1=3 4=1 5=1 6=108
+ReLU r 1 1 x y
+Pooling p 1 1 y out 1=2 2=2
+"""
+
+
+def network() -> Graph:
+    graph = parse_param(PARAM)
+    zero_weights(graph)
+    random = np.random.default_rng(1)
+    for weight in graph.layer("c").weights.values():
+        values = weight.floats()
+        values[:] = type(values)("f", random.normal(0, 1, len(values)).tolist())
+        weight.values = values
+    return graph
+
+
+def images(count: int) -> list[np.ndarray]:
+    random = np.random.default_rng(2)
+    return [random.normal(0, 1, (3, 6 + index % 3, 8)).astype(np.float32) for index in range(count)]
+
+
+class Deadly:
+    """Ends the process that makes an array of it."""
+
+    def __array__(self, *_: object, **__: object) -> np.ndarray:
+        os._exit(7)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_results_come_in_the_order_of_the_inputs(workers: int) -> None:
+    net = Net.from_graph(network())
+    inputs = images(9)
+    alone = [net.infer({"data": image})["out"] for image in inputs]
+    mapped = list(net.map(iter(inputs), workers=workers))
+    assert [list(blobs) for blobs in mapped] == [["out"]] * 9
+    assert [blobs["out"].tobytes() for blobs in mapped] == [blob.tobytes() for blob in alone]
+
+
+def test_other_blobs_and_named_inputs() -> None:
+    net = Net.from_graph(network())
+    (blobs,) = net.map([{"data": images(1)[0]}], ["x", "y"], workers=2)
+    assert np.array_equal(np.maximum(blobs["x"], 0), blobs["y"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the dying input cannot be sent to processes that are not forked")
+def test_a_dead_process_is_reported_with_its_input() -> None:
+    net = Net.from_graph(network())
+    with pytest.raises(AssayError, match="input 2: the process that worked on it ended with exit status 7"):
+        list(net.map([*images(2), Deadly(), *images(3)], workers=2))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_input_that_cannot_run_is_named(workers: int) -> None:
+    net = Net.from_graph(network())
+    inputs = [*images(1), np.zeros((5, 6, 8), np.float32)]
+    with pytest.raises(AssayError, match=r"input 1: .*weights for 3 channels"):
+        list(net.map(inputs, workers=workers))
+
+
+def test_no_workers_are_refused() -> None:
+    with pytest.raises(UsageError, match="at least one worker"):
+        in_order(lambda feeds: {}, lambda: lambda feeds: {}, [], 0)
+
+
+def test_a_thousand_inferences_need_no_more_memory_than_a_hundred() -> None:
+    net, image = Net.from_graph(network()), np.zeros((3, 64, 64), np.float32)
+    for _ in range(100):
+        net.infer({"data": image})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(1000):
+        net.infer({"data": image})
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2048
+
+
+def test_blobs_that_are_held_keep_their_values() -> None:
+    net = Net.from_graph(network())
+    first, second = (np.full((3, 96, 96), value, np.float32) for value in (1, 2))
+    with net.create_extractor() as extractor:
+        extractor.input("data", first)
+        held = extractor.extract("x", copy=False)[1]
+        kept = held.copy()
+        extractor.input("data", second)
+        assert not np.array_equal(extractor.extract("x", copy=False)[1], kept)
+        assert np.array_equal(held, kept)
+
+
+def test_profile_counts_products() -> None:
+    net = Net.from_graph(network())
+    rows = net.profile({"data": np.zeros((3, 6, 8), np.float32)}, runs=2)
+    assert [row.layer.name for row in rows] == ["c", "r", "p"]
+    assert [row.multiplications for row in rows] == [4 * 3 * 9 * 6 * 8, 0, 0]
+    assert all(row.seconds >= 0 for row in rows)
+
+
+def test_importing_fastpath_does_not_import_what_only_commands_need() -> None:
+    code = (
+        "import sys, fastpath; print([name for name in ('cv2', 'matplotlib', 'rich', 'click') if name in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
