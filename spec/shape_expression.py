@@ -114,10 +114,6 @@ def evaluate(layer: Layer, expression: str, shapes: Sequence[Shape]) -> list[int
         ) from None
 
 
-def _fault(layer: Layer, message: str) -> GraphError:
-    return GraphError(layer.name, f"{layer.type} has the expression {message}")
-
-
 def _step(token: str, stack: list[Number], shapes: Sequence[Shape]) -> None:
     if token in _BOTH_KEEP_INT:
         a, b = stack.pop(), stack.pop()

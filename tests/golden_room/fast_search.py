@@ -1,4 +1,4 @@
-"""The spec with the kl search of the fast path: the same bits (tests/calibration/test_kl.py), a hundred times faster."""
+"""The spec with the kl search of the fast path: the same bits (tests/calibration/test_kl.py); much faster."""
 
 from __future__ import annotations
 

@@ -72,7 +72,6 @@ UNKNOWN = [
     ("MultiHeadAttention 0=4 1=2 2=16", [(3, 4)], 3, "it has 3 tops and 1 bottoms"),
     ("SDPA", [(1, 1, 1)], 1, "it wants query, key and value, but has 1 bottoms"),
     ("BinaryOp", [(2, 3), (4, 5)], 1, "shapes (2, 3) and (4, 5) do not broadcast"),
-    ("Pooling 1=0", [(1, 2, 2)], 1, "kernel, stride and dilation must be at least 1"),
     ("Convolution 19=1", [(1, 2, 2)], 1, "its weight bottom is missing"),
     ("Deconvolution 28=1", [(1, 2, 2), (1, 1, 2, 2)], 1, "its weights are computed at run time"),
     ("ReLU", [], 1, "it has no bottom"),
@@ -85,6 +84,12 @@ def test_unknown_shapes(text: str, bottoms: list[Shape], tops: int, reason: str)
     with pytest.raises(ShapeUnknown) as caught:
         RULES[each.type](each, bottoms)
     assert reason in str(caught.value)
+
+
+def test_a_window_of_no_cells() -> None:
+    """The reader refuses such a layer; one that was made otherwise has no shape."""
+    with pytest.raises(ShapeUnknown, match="kernel, stride and dilation must be at least 1"):
+        RULES["Unfold"](Layer("Unfold", "u", ["a"], ["b"], {1: 0}), [(1, 2, 2)])
 
 
 def test_a_constant_without_extents() -> None:
