@@ -47,4 +47,4 @@ def test_speed(
     if request.config.getoption("benchmark_only"):
         benchmark(run)
     else:
-        benchmark.pedantic(run, rounds=1)
+        benchmark.pedantic(run, rounds=1)  # type: ignore[no-untyped-call]
