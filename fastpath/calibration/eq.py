@@ -209,10 +209,19 @@ class _Form:
 
 
 def _quantized(values: Floats, scale: Floats | np.float32) -> Floats:
-    """The codes of `values * scale` as whole float32 numbers."""
-    codes = np.multiply(values, scale, dtype=np.float32)
-    round_in_place(codes, np.empty(codes.shape, np.int32))
-    return np.trunc(codes, out=codes)
+    """The codes of `values * scale` as whole float32 numbers; with several scales they lie in the last axis."""
+    scales = np.atleast_1d(np.asarray(scale, np.float32))
+    column = values.reshape(-1, 1)
+    codes = np.empty((len(column), len(scales)), np.float32)
+    step = max(TILE // len(scales), 1)
+    signs = np.empty(min(step, len(column)) * len(scales), np.int32)
+    for start in range(0, len(column), step):
+        part = codes[start : start + step]
+        np.multiply(column[start : start + step], scales, out=part)
+        flat = part.reshape(-1)
+        round_in_place(flat, None if flat.min() >= 0 else signs[: flat.size])
+        np.trunc(flat, out=flat)
+    return codes.reshape(values.shape if np.ndim(scale) == 0 else (*values.shape, len(scales)))
 
 
 def _product(a: Floats, b: Floats, exact: bool, out: Floats) -> None:
@@ -242,10 +251,10 @@ class _Candidates:
         """The candidates of the scale of one group."""
         scales = np.array(tries, np.float32)
         rows = form.weights[group * form.outputs : (group + 1) * form.outputs]
-        codes = [_quantized(row, scales[:, None]) for row in rows]
-        exact = all(map(_is_exact, codes))
+        codes = [_quantized(row, scales) for row in rows]
+        exact = all(_is_exact(each.T) for each in codes)
         factors = descales(np.float32(bottom_scale), scales)
-        return cls(group, [np.ascontiguousarray(each.T) for each in codes], factors, exact)
+        return cls(group, codes, factors, exact)
 
 
 class _Output:
@@ -380,7 +389,7 @@ def _side_by_side(
     form: _Form, image: Floats, codes: Floats, exact: bool, weight_scales: Floats, tries: Floats
 ) -> Floats:
     """The int8 outputs (num_output, pixels, tries) for each activation scale."""
-    windows = form.windows(_quantized(image[..., None], tries))
+    windows = form.windows(_quantized(image, tries))
     k, outputs, (h, w) = codes.shape[1], len(codes), windows.shape[3:5]
     factors = np.stack([descales(scale, weight_scales) for scale in tries], axis=1)[:, None, :]
     matrix = codes.reshape(form.groups, -1, k)
