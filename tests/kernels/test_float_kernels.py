@@ -33,7 +33,7 @@ def arguments(count: int, limit: float) -> NDArray[np.float32]:
     magnitudes = np.concatenate(
         [random.uniform(0, limit, count // 2), 10.0 ** random.uniform(-30, 1, count - count // 2)]
     )
-    return (magnitudes.clip(0, limit) * random.choice([-1.0, 1.0], count)).astype(np.float32)
+    return np.array(magnitudes.clip(0, limit) * random.choice([-1.0, 1.0], count), np.float32)
 
 
 def test_split_rounds_to_24_bits_with_ties_to_even() -> None:
