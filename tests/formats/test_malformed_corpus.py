@@ -1,4 +1,4 @@
-"""Every malformed file of the golden group `formats`, and big files cut short: a clear error, soon, in little memory."""
+"""Every malformed file of the golden group `formats`, and big files cut short: a clear error, in little memory."""
 
 from __future__ import annotations
 

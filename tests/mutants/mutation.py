@@ -28,8 +28,8 @@ class Mutant:
 
     @property
     def searches(self) -> bool:
-        """Whether the mutant is in the kl search itself, so that the real one has to run."""
-        return self.target.startswith("spec.calibration.kl:")
+        """Whether the mutant is in what the divergences are made of, so that the spec's own have to be computed."""
+        return self.target == "spec.calibration.kl:target_bin"
 
 
 @contextmanager
