@@ -1,1 +1,1 @@
-"""The fast path."""
+"""The commands: ncnnoptimize, ncnn2table, ncnn2int8 and ncnn-assay."""
