@@ -9,8 +9,16 @@ from array import array
 
 import pytest
 
+from spec.binary32 import f32
 from spec.blob import float_blob
-from spec.calibration.calibrate import aciq_calibration, calibrate, check_upstream_search, kl_calibration, scale_of
+from spec.calibration.calibrate import (
+    aciq_calibration,
+    calibrate,
+    check_upstream_search,
+    kl_calibration,
+    net_activations,
+    scale_of,
+)
 from spec.calibration.eq import search_scales
 from spec.calibration.images import decode_image
 from spec.calibration.statistics import Range, empty_histogram
@@ -18,6 +26,8 @@ from spec.calibration.weight_scales import weight_scales
 from spec.errors import CalibrationError, FormatError, GraphError
 from spec.graph import Graph, Layer, float_weight
 from spec.layers.inner_product import forward
+from spec.net import Net
+from tests.golden_room.fast_search import fast_search
 
 
 def inner_product(name: str = "fc", bottom: str = "x", weight: float = 1.0) -> Layer:
@@ -80,6 +90,16 @@ def test_what_the_real_search_cannot_do() -> None:
     second.set("num_output", 2)
     with pytest.raises(CalibrationError, match="needs one input and layers with one weight scale each"):
         check_upstream_search(found, graph, [Sample(), Sample()])
+
+
+def test_by_default_the_search_looks_at_all_samples_of_each_layer() -> None:
+    """One weight, one input: every candidate gives a cosine of 1 or -1, and the first of the best is half the scale."""
+    graph = Graph([Layer("Input", "x", [], ["x"]), inner_product(weight=2.0)])
+    with fast_search(), Net.from_graph(graph) as network:
+        found = calibrate(graph, [Sample(), Sample()], net_activations(network), "eq", report=silent)
+    (layer,) = found.layers
+    assert layer.weight_scales == [0.5 * 127 / 2.0]
+    assert layer.bottom_scale == f32(0.5 * f32(127 / f32(f32(128.5) / 2048)))
 
 
 def test_infinite_scales_are_left_alone() -> None:

@@ -35,13 +35,8 @@ def optimized(*lines: str, upstream: bool = False) -> tuple[Graph, str]:
             "c pads",
         ),
         (
-            (
-                IMAGE,
-                "Input w 0 1 w 0=1 1=1 2=3 11=2",
-                "Pooling p 1 1 data p 0=1 4=1",
-                "Convolution c 2 1 p w c 1=1 19=1",
-            ),
-            "",
+            (IMAGE, "Pooling p 1 1 data p 0=1 4=1", "Convolution c 1 1 p c 0=2 1=1 19=1"),
+            "the weights of c are computed at run time",
         ),
         (
             (IMAGE, "MemoryData m 0 1 m 0=1", "BinaryOp a 2 1 data m a 0=0", "BinaryOp b 2 1 a m b 0=0"),
@@ -78,6 +73,9 @@ def test_what_is_said(lines: tuple[str, ...], reason: str) -> None:
     [
         pytest.param((IMAGE, "Reshape r 1 1 data r 0=1 1=1 2=-1", "ReLU e 1 1 r e"), id="no BinaryOp behind a Reshape"),
         pytest.param((IMAGE, "BinaryOp a 2 1 data data a 0=0"), id="no factors in a sum"),
+        pytest.param(
+            (IMAGE, "Split s 1 2 data a b", "Dropout d 1 1 a d", "ReLU r 1 1 b r"), id="a Dropout behind several tops"
+        ),
         pytest.param((IMAGE, CONV, "BinaryOp a 2 1 c data a 0=0"), id="no constant operand"),
         pytest.param(
             (IMAGE, "MemoryData m 0 1 m 0=2", "Split s 1 2 m m0 m1", "ReLU e 1 1 m0 e"),
@@ -92,6 +90,29 @@ def test_what_is_said(lines: tuple[str, ...], reason: str) -> None:
 def test_what_does_not_match_stays(lines: tuple[str, ...]) -> None:
     graph, _ = optimized(*lines)
     assert [layer.type for layer in graph.layers] == [line.split()[0] for line in lines]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Layer("BinaryOp", "sum", ["data", "nowhere"], ["y"]),
+        Layer("BinaryOp", "product", ["c", "nowhere"], ["y"], {0: 2}),
+        Layer("Dropout", "dropout", ["nowhere"], ["y"]),
+        Layer("Flatten", "flatten", ["nowhere"], ["y"]),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_a_blob_that_nothing_makes_is_no_operand(layer: Layer) -> None:
+    """The reader refuses such a network; one that was made otherwise is left as it is."""
+    graph = net(IMAGE, CONV)
+    graph.layers.append(layer)
+    assert optimize(graph, report=print).layers[-1] == layer
+
+
+def test_a_layer_without_tops_starts_no_chain() -> None:
+    graph = net(IMAGE, CONV)
+    graph.layers[1].tops = []
+    assert [each.type for each in optimize(graph, report=print).layers] == ["Input", "Convolution"]
 
 
 def test_a_refusal_is_said_once() -> None:
