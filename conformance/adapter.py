@@ -10,8 +10,8 @@ from conformance.case import Case, Operation
 from conformance.tensor import Tensor
 
 Rounding = Literal["reference", "other"]
-"""The rounding profile. reference: every float step is one binary32 operation in the written order, and exp and tanh are
-computed in binary64 and rounded once. other: anything else (fused multiply-adds, a C library's expf, polynomials)."""
+"""The rounding profile. reference: every float step is one binary32 operation in the written order, and exp and tanh
+are computed in binary64 and rounded once. other: anything else, like fused multiply-adds, expf, polynomials."""
 
 Claim = Literal["exact", "near", "stat"]
 """The tightest level: the stored bits; the named tolerance of each case; or statistics of the difference only."""
@@ -64,7 +64,8 @@ class Identity:
     def from_json(cls, data: dict[str, Any]) -> Identity:
         """From the protocol's form."""
         lists = ("layers", "operations", "formats", "notes")
-        return cls(**{name: tuple(value) if name in lists else value for name, value in data.items()})
+        fields: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in data.items()}
+        return cls(**fields)
 
 
 class SkippedCase(Exception):

@@ -19,11 +19,12 @@ import click
 
 from conformance.adapter import Adapter, AdapterBroken, Rounding
 from conformance.adapters import IN_PROCESS, open_adapter
+from conformance.again import Step
 from conformance.case import Case
 from conformance.case_file import read_case
 from conformance.copying import copy_cases
 from conformance.deviations import Deviation, read_deviations, unmatched
-from conformance.diagnosis import Step, Tracer
+from conformance.diagnosis import Tracer
 from conformance.levels import text
 from conformance.page import as_html
 from conformance.report import Report, ReportFault, as_junit, as_markdown, as_text, read_report, write_report

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
+from conformance.again import Step, read_layer
 from conformance.case import Case
 from conformance.levels import text, ulp_distance
 from conformance.tensor import Tensor
@@ -30,21 +30,6 @@ SHOWN_TIES = 4
 
 SHOWN = 12
 """Codes that are printed before an ellipsis."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One time step of the reference; codes and scale of the hidden state are those before the step."""
-
-    direction: int
-    time: int
-    input_codes: list[int]
-    input_scale: float
-    hidden_codes: list[int]
-    hidden_scale: float
-    gates: dict[str, list[float]]
-    hidden: list[float]
-    cell: list[float]
 
 
 Tracer = Callable[[Case], list[Step]]
@@ -132,35 +117,29 @@ def _structure(steps: Sequence[Step], rows: Sequence[list[float]]) -> str:
 
 
 def _exchanged(case: Case, steps: Sequence[Step], index: int, row: Sequence[float]) -> str:
-    """Whether two gates of an LSTM without projection, or the sides of a GRU's update, are exchanged."""
+    """Whether two gates, or the sides of a GRU's update, are exchanged: the step is computed again with each."""
     step = steps[index]
     hidden, cell = _state_before(case, steps, index)
-    if set(step.gates) == {"R", "U", "N"}:
+    if set(step.gates) == set("RUN"):
         sides = zip(step.gates["U"], step.gates["N"], hidden)
         inverted = [u * n + (1.0 - u) * h for u, n, h in sides]
-        return "The update gate works the other way round: u·n + (1 - u)·h." if _close([row], [inverted]) else ""
-    if set(step.gates) != set("IFOG") or len(row) != len(cell):
-        return ""
-    sums = {name: [_inverse(name, value) for value in values] for name, values in step.gates.items()}
-    for a, b in combinations("IFOG", 2):
-        swapped = {**sums, a: sums[b], b: sums[a]}
-        gates = {name: [_activated(name, value) for value in values] for name, values in swapped.items()}
-        new = [f * c + i * g for i, f, g, c in zip(gates["I"], gates["F"], gates["G"], cell)]
-        if _close([row], [[o * math.tanh(c) for o, c in zip(gates["O"], new)]]):
-            return f"The outputs are those of gates {a} and {b} exchanged."
+        if _close([row], [inverted]):
+            return "The update gate works the other way round: u·n + (1 - u)·h."
+    layer = read_layer(case)
+    plain = {name: name for name in step.gates}
+    if "N" in plain and _close([row], [layer.step(step, hidden, cell, plain, {**plain, "N": "BN", "BN": "N"})]):
+        return "The outputs are those of the two biases of gate N exchanged."
+    for a, b in combinations(step.gates, 2):
+        for what, weights, biases in EXCHANGES:
+            order = {**plain, a: b, b: a}
+            again = layer.step(step, hidden, cell, order if weights else plain, order if biases else plain)
+            if _close([row], [again]):
+                return f"The outputs are those of gates {a} and {b} exchanged{what}."
     return ""
 
 
-def _inverse(gate: str, value: float) -> float:
-    """The sum that an activated gate comes from; about 16 where it is saturated."""
-    if gate == "G":
-        return math.atanh(max(-1.0 + 1e-14, min(1.0 - 1e-14, value)))
-    bounded = max(1e-7, min(1.0 - 1e-7, value))
-    return math.log(bounded / (1.0 - bounded))
-
-
-def _activated(gate: str, value: float) -> float:
-    return math.tanh(value) if gate == "G" else 1.0 / (1.0 + math.exp(-value))
+EXCHANGES = (("", True, True), (" in the weights", True, False), (" in the biases", False, True))
+"""What can be exchanged: words, weights, biases."""
 
 
 def _close(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> bool:

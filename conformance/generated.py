@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,9 @@ class Net:
         }
         return expand({**DEFAULT_FILLS, **self.fills}[name], *counts[name])
 
-    def with_values(self, sizes: Sizes | None = None, **values: Sequence[float]) -> Net:
-        """The net with other numbers, and other sizes where they change."""
-        return Net(sizes or self.sizes, {**self.fills, **{name: {"v": list(v)} for name, v in values.items()}})
+    def with_values(self, sizes: Sizes, **values: Sequence[float]) -> Net:
+        """The net with other sizes and other numbers."""
+        return Net(sizes, {**self.fills, **{name: {"v": list(v)} for name, v in values.items()}})
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def pattern(name: str) -> st.SearchStrategy[list[int]]:
 @st.composite
 def nets(
     draw: st.DrawFn,
+    /,
     kinds: Sequence[str] = KINDS,
     *,
     steps: tuple[int, int] = (1, 6),
@@ -156,10 +158,10 @@ def tied(draw: st.DrawFn, where: str, beside: int) -> Net:
     if where == "x":
         net = draw(nets((kind,), steps=(1, 3), size=(5, 5), projection=False))
         rows = [[value * power for value in draw(tie_rows(beside))] for _ in range(net.sizes.steps)]
-        return Net(net.sizes, {**net.fills, "x": {"v": sum(rows, [])}, "sx": scales})
+        return Net(net.sizes, {**net.fills, "x": {"v": list(chain(*rows))}, "sx": scales})
     net = draw(nets((kind,), steps=(1, 2), num_output=(5, 5), states=((1, 1),), projection=False))
     rows = [[value * power for value in draw(tie_rows(beside))] for _ in range(net.sizes.directions)]
-    return Net(net.sizes, {**net.fills, "h0": {"v": sum(rows, [])}, "sh": scales})
+    return Net(net.sizes, {**net.fills, "h0": {"v": list(chain(*rows))}, "sh": scales})
 
 
 @st.composite
@@ -219,7 +221,7 @@ def extreme(draw: st.DrawFn) -> Net:
     codes = st.sampled_from([-128, 127])
     weights = draw(st.lists(codes, min_size=net.sizes.size, max_size=net.sizes.size))
     signs = draw(st.lists(st.sampled_from([-1.5, 1.5]), min_size=net.sizes.size, max_size=net.sizes.size))
-    return net.with_values(wx=weights * net.sizes.rows, x=signs * net.sizes.steps)
+    return net.with_values(net.sizes, wx=weights * net.sizes.rows, x=signs * net.sizes.steps)
 
 
 @st.composite
@@ -264,7 +266,7 @@ def turned(net: Net, run: Run) -> str:
     size = net.sizes.size
     x = net.values("x")
     rows = [x[at : at + size] for at in range(0, len(x), size)][::-1]
-    backward = run(net.with_values(replace(net.sizes, direction=1), x=sum(rows, [])).case("reversed", ""))["out0"]
+    backward = run(net.with_values(replace(net.sizes, direction=1), x=list(chain(*rows))).case("reversed", ""))["out0"]
     return _unequal(_rows(forward), _rows(backward)[::-1], "run backwards on the turned sequence")
 
 
@@ -302,7 +304,7 @@ def continued(net: Net, run: Run) -> str:
 def moved_power(net: Net, run: Run) -> str:
     """A power of two moves from the input into the weight scales."""
     plain = run(net.case("power", ""))["out0"]
-    moved = net.with_values(x=[8.0 * v for v in net.values("x")], sx=[8.0 * v for v in net.values("sx")])
+    moved = net.with_values(net.sizes, x=[8.0 * v for v in net.values("x")], sx=[8.0 * v for v in net.values("sx")])
     return _unequal(_rows(plain), _rows(run(moved.case("power", ""))["out0"]), "with inputs and scales times 8")
 
 
@@ -318,7 +320,7 @@ def permuted(net: Net, run: Run) -> str:
         "sx": _by_unit(net.values("sx"), gates, n, 1, order),
         "sh": _by_unit(net.values("sh"), gates, n, 1, order),
     }
-    other = _rows(run(net.with_values(**shuffled).case("permuted", ""))["out0"])
+    other = _rows(run(net.with_values(net.sizes, **shuffled).case("permuted", ""))["out0"])
     return _unequal([[row[unit] for unit in order] for row in plain], other, "with its units in another order")
 
 

@@ -113,11 +113,11 @@ def run_case(
             return replace(timed, outcome="unexpected-pass", message=f"listed as deviating: {known.reason}")
         return replace(timed, outcome="passed", behaviour=verdict.behaviour)
     lines = tuple(diagnose(case, tracer(case), got)) if tracer is not None and case.details and got else ()
-    reason = f" ({known.reason})" if known else ""
+    why = f" ({known.reason})" if known else ""
     return replace(
         timed,
         outcome="deviating" if known else "failed",
-        message=verdict.message + reason,
+        message=verdict.message + why,
         diagnosis=lines,
         heat=heat_of(case, got),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance.adapter import AdapterBroken, AdapterFault, Rounding, Identity, SkippedCase
+from conformance.adapter import AdapterBroken, AdapterFault, Identity, Rounding, SkippedCase
 from conformance.adapters.arrays import from_array, to_array
 from conformance.case import Case
 from conformance.tensor import Tensor

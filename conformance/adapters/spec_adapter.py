@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from conformance.adapter import Identity
 from conformance.adapters.tools import FORMATS, perform
+from conformance.again import Step
 from conformance.case import OPERATIONS, Case
-from conformance.diagnosis import Step
 from conformance.tensor import Tensor, tensor
 from spec.blob import Blob
 from spec.formats.param import parse_param
@@ -83,4 +83,6 @@ def _graph(case: Case) -> Graph:
 
 
 def _blob(values: Tensor) -> Blob:
+    if values.dtype == "uint8":
+        raise TypeError("bytes are no blob")
     return Blob(values.shape, values.dtype, values.values().tolist())

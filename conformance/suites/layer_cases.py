@@ -16,9 +16,9 @@ from typing import Any
 from conformance.adapters import open_adapter
 from conformance.runner import SMOKE_FLAG
 from conformance.suites.layers import FILE, build
-from conformance.suites.regeneration import check_or_write
 from conformance.suites.recipe import Fill
 from conformance.suites.recurrent_cases import SEED, coprime
+from conformance.suites.regeneration import check_or_write
 from conformance.tensor import Dtype, tensor
 
 SCHEMA = "ncnn-assay-layer-vectors-1"

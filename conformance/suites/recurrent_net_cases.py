@@ -84,7 +84,7 @@ def mixed() -> Iterator[Entry]:
     for index, first in enumerate(KINDS):
         for second in KINDS:
             name = f"{first}-{second}"
-            one, width = recurrent(f"{name}/0", first, 4, 3, index % 3)
+            one, _ = recurrent(f"{name}/0", first, 4, 3, index % 3)
             product = {"product": 5, "fill": {"wx": [37, 11, 255, 1], "b": [7, 3, 11, 16]}}
             step = {"activation": BETWEEN[index % len(BETWEEN)]}
             two, _ = recurrent(f"{name}/1", second, 5, 4, 0)
