@@ -185,7 +185,7 @@ def _run(options: argparse.Namespace, tested: list[str]) -> int:
 def _run_one(options: argparse.Namespace, name: str, adapter: Adapter) -> tuple[Report, int]:
     """The report of one implementation, and its exit status."""
     smoke = options.command == "smoke"
-    deviations = _deviations(options.deviations, name)
+    deviations = find_deviations(options.deviations, name)
     saved = [] if smoke else [read_case(path) for path in options.case]
     chosen = saved or select(all_cases(options.suite), options.only, smoke=smoke)
     tracer = spec_tracer() if options.diagnose else None
@@ -227,7 +227,8 @@ def _report_stream(path: Path | None) -> contextlib.AbstractContextManager[IO[st
     return path.open("w", encoding="utf-8")
 
 
-def _deviations(path: Path | None, adapter: str) -> list[Deviation]:
+def find_deviations(path: Path | None, adapter: str) -> list[Deviation]:
+    """The entries of a file, or of the one beside the adapter; none where neither is there."""
     beside = path or DEVIATIONS / f"{adapter.partition('-')[0]}.toml"
     return read_deviations(beside) if path or beside.exists() else []
 

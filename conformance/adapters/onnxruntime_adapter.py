@@ -1,24 +1,20 @@
 """ONNX Runtime, where its operators mean the same as ncnn's layers, and a plain word where they do not.
 
-| ncnn                     | ONNX Runtime                        | comparable                                              |
-|--------------------------|-------------------------------------|---------------------------------------------------------|
-| LSTM, float weights      | LSTM                                | yes: order of sums and quality of exp and tanh differ   |
-| GRU, float weights       | GRU with linear_before_reset        | yes, likewise                                           |
-| RNN, float weights       | RNN                                 | yes, likewise                                           |
-| LSTM, int8 weights       | com.microsoft DynamicQuantizeLSTM   | by the noise only: the same codes and scales of weights,|
-|                          |                                     | but inputs become uint8 with a zero point, one scale    |
-|                          |                                     | for all rows of a sequence instead of one for each      |
-| GRU, RNN, int8 weights   | none                                | no                                                      |
-| LSTM with projection     | none                                | no                                                      |
-| Quantize                 | Mul, QuantizeLinear                 | yes, but ties go to even and codes reach -128           |
-| Dequantize               | DequantizeLinear, Add               | yes, bit for bit                                        |
+- LSTM, GRU and RNN with float weights: LSTM, GRU with linear_before_reset, RNN. Comparable; sums in another order, and
+  exp and tanh of another quality.
+- LSTM with int8 weights: com.microsoft DynamicQuantizeLSTM. Comparable by the noise only: codes and scales of weights
+  are the same, but activations become uint8 with a zero point, and one scale serves all rows of a sequence.
+- GRU and RNN with int8 weights, LSTM with projection: no operator.
+- Quantize: Mul, QuantizeLinear. Comparable, but ties go to even and codes reach -128.
+- Dequantize: DequantizeLinear, Add. Comparable bit for bit.
 
-A case that has no equal raises NotApplicable with its reason, so it is counted apart. Other int8 layers are not claimed:
-ConvInteger and MatMulInteger are only the sums inside of them, and QLinearConv requantizes by other rules.
+A case that has no equal raises NotApplicable with its reason, so it is counted apart. Other int8 layers are not
+claimed: ConvInteger and MatMulInteger are only the sums inside of them, and QLinearConv requantizes by other rules.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -108,7 +104,7 @@ def _step(layer: Layer, blob: Array) -> list[Array]:
     whole = scale.size == 1
     constants = {"scale": scale[0] if whole else scale, "bias": bias.reshape(per_slice)}
     nodes = [
-        helper.make_node("DequantizeLinear", ["x", "scale"], ["scaled"], **({} if whole else {"axis": 0})),
+        helper.make_node("DequantizeLinear", ["x", "scale"], ["scaled"], **_options(axis=None if whole else 0)),
         helper.make_node("Add", ["scaled", "bias"], ["y"]),
     ]
     return _run(nodes, {"x": blob}, constants, {"y": TensorProto.FLOAT})
@@ -140,7 +136,7 @@ def _recurrent(layer: Layer, blobs: list[Array]) -> list[Array]:
         node, extra = _float(layer, count, units, order, states)
     node.attribute.append(helper.make_attribute("direction", DIRECTIONS[direction]))
     node.attribute.append(helper.make_attribute("hidden_size", units))
-    outputs = dict.fromkeys(node.output, TensorProto.FLOAT)
+    outputs: dict[str, int] = dict.fromkeys(node.output, TensorProto.FLOAT)
     values = _run([node], feeds, {**constants, **extra}, outputs)
     steps = values[0].shape[0]
     return [
@@ -162,9 +158,9 @@ def _float(layer: Layer, count: int, units: int, order: list[int], states: list[
         for name, record in (("w", "weight_xc_data"), ("r", "weight_hc_data"))
     }
     cell = [states[1], ""] if layer.type == "LSTM" else []
-    attributes = {"linear_before_reset": 1} if layer.type == "GRU" else {}
+    options = _options(linear_before_reset=1 if layer.type == "GRU" else None)
     names = ["y", "h", *(["c"] if layer.type == "LSTM" else [])]
-    node = helper.make_node(layer.type, ["x", "w", "r", "b", "", states[0], *cell], names, **attributes)
+    node = helper.make_node(layer.type, ["x", "w", "r", "b", "", states[0], *cell], names, **options)
     return node, weights
 
 
@@ -201,7 +197,14 @@ def _biases(layer: Layer, count: int, units: int) -> Array:
     return np.concatenate([rows, np.zeros_like(rows)], axis=1)
 
 
-def _run(nodes: list[Any], feeds: dict[str, Array], constants: dict[str, Any], outputs: dict[str, int]) -> list[Array]:
+def _options(**values: int | None) -> dict[str, Any]:
+    """The attributes that have a value."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _run(
+    nodes: list[Any], feeds: dict[str, Array], constants: dict[str, Any], outputs: Mapping[str, int]
+) -> list[Array]:
     """The outputs of a model that is made of the nodes, on one thread."""
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
