@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.__main__ import main
+from conformance.command_line import main
 from conformance.suites import all_cases
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "conformance" / "examples" / "recurrent_stdlib.py"
