@@ -26,12 +26,12 @@ class Cluster(Executors):
         except (OSError, ValueError) as error:
             raise CalibrationError(f"no Dask scheduler answers at {scheduler}: {error}") from error
         try:
+            self._wait(scheduler)
             workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
-            if not workers:
-                raise CalibrationError(f"the Dask scheduler at {scheduler} has no workers")
             super().__init__(job, self._executor_at(None), workers)
+            self._scheduler = scheduler
             self._homes: dict[object, Executor] = {}
-            self._payload = self._client.scatter(self._job, broadcast=True, hash=False)
+            self._send_job()
         except BaseException:
             self._client.close()
             raise
@@ -43,6 +43,21 @@ class Cluster(Executors):
             executor = self._homes.setdefault(task.home, self._executor_at(task.home))
         sent = Task(task.method, task.arguments, task.samples)
         return executor.submit(do_task_here, self._token, self._payload, sent)
+
+    def recover(self) -> None:
+        """Send the job again, which may have died with the workers that held it."""
+        self._wait(self._scheduler)
+        self._send_job()
+
+    def _send_job(self) -> None:
+        self._payload = self._client.scatter(self._job, broadcast=True, hash=False)
+
+    def _wait(self, scheduler: str) -> None:
+        """Wait for a worker; CalibrationError if none comes."""
+        try:
+            self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise CalibrationError(f"the Dask scheduler at {scheduler} has no workers") from error
 
     def _executor_at(self, worker: object) -> Executor:
         where = {} if worker is None else {"workers": [worker], "allow_other_workers": True}

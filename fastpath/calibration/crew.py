@@ -194,6 +194,9 @@ class Executors:
         """Send a task on its way."""
         return self._executor.submit(do_task, self._token, self._job, task)
 
+    def recover(self) -> None:
+        """Called after a process died, before its task is submitted again."""
+
     def do(self, tasks: Sequence[Task], tick: Tick) -> Iterator[Answer]:
         """The answers as they come."""
         failures = Failures()
@@ -209,6 +212,7 @@ class Executors:
                         attempts[position] += 1
                         if attempts[position] > ATTEMPTS:
                             raise CalibrationError(f"{LOST}: {error!r}") from error
+                        self.recover()
                         pending[self._submit(tasks[position])] = position
                         continue
                     for _ in range(tasks[position].samples):

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Self
 
@@ -75,12 +74,7 @@ class Processes:
     def __init__(self, job: Job, activations: Activations, count: int) -> None:
         self.size = count
         self._job = Job(job.graph, job.samples, job.upstream, job.held_bytes // count)
-        method = start_method()
-        self._forks = method == "fork"
-        self._context: BaseContext = multiprocessing.get_context(method)
-        if method == "forkserver":
-            multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
-        self._activations = activations if self._forks else None
+        self._activations = activations
         self._workers: list[Worker] = []
 
     def __enter__(self) -> Self:
@@ -138,10 +132,16 @@ class Processes:
                     queue.again(position)
 
     def _start(self) -> Worker:
-        ours, theirs = self._context.Pipe()
-        inherited = [ours, *(worker.connection for worker in self._workers)] if self._forks else []
-        arguments = (theirs, self._job, self._activations, inherited)
-        process: BaseProcess = self._context.Process(target=serve, args=arguments, daemon=True)  # type: ignore[attr-defined]
+        method = start_method()
+        context: Any = multiprocessing.get_context(method)
+        if method == "forkserver":
+            context.set_forkserver_preload([__name__])
+        ours, theirs = context.Pipe()
+        arguments: tuple[Any, ...] = (theirs, self._job, None, [])
+        if method == "fork":
+            inherited = [ours, *(worker.connection for worker in self._workers if not worker.connection.closed)]
+            arguments = (theirs, self._job, self._activations, inherited)
+        process: BaseProcess = context.Process(target=serve, args=arguments, daemon=True)
         with warnings.catch_warnings():  # Python warns of the threads of BLAS, which look after themselves
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()

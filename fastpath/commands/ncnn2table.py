@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table as RichTable
+from rich.text import Text
 
 import fastpath.calibration.calibrate as fast_calibrate
 import fastpath.calibration.samples as fast_samples
@@ -62,8 +73,14 @@ norm=[1.0,1.0,1.0] shape=[227,227,3] pixel=BGR method=kl
 
 METHODS: tuple[Method, ...] = ("kl", "aciq", "eq")
 
-EXECUTORS = ("serial", "process")
-"""Who runs the samples: this process, or others."""
+EXECUTORS = ("serial", "process", "dask")
+"""Who runs the samples: this process, others on this machine, or the workers of a Dask cluster."""
+
+SAMPLES_PER_PROCESS = 16
+"""Unless told, no more processes are started than have so many samples each."""
+
+BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+"""Units of memory."""
 
 KEYS = ("mean", "norm", "shape", "pixel", "thread", "method", "type", "engine", "plot")
 """What can stand before `=`."""
@@ -92,6 +109,7 @@ class Settings:
     shape: list[list[int]]
     pixel: list[str]
     thread: int
+    threads_given: bool
     method: str
     images: bool
     engine: str
@@ -114,10 +132,20 @@ class Settings:
 class Way:
     """How to get to the table: nothing of it changes a scale but `upstream`."""
 
-    workers: int
+    workers: int | None
+    scheduler: str | None
+    memory: int
     checkpoint: str | None
     upstream: bool
     summary: bool
+
+    def processes(self, samples: int, settings: Settings) -> int:
+        """How many processes: as many as asked for, or one per processor where there is enough for them to do."""
+        if self.workers is not None:
+            return self.workers
+        if settings.threads_given:
+            return settings.thread
+        return max(min(settings.thread, samples // SAMPLES_PER_PROCESS), 1)
 
 
 @click.command("ncnn2table", context_settings={"help_option_names": ["-h", "--help"]})
@@ -126,12 +154,16 @@ class Way:
 @click.option("--norm", help="Multiplied to each channel, an array for each input.")
 @click.option("--shape", help="[w,h] or [w,h,c] for each input; a side of 0 keeps the aspect ratio, [0,0] the size.")
 @click.option("--pixel", help=f"{', '.join(PIXEL_CHANNELS)}: one for each input.")
-@click.option("--thread", help="Accepted for compatibility; the table does not depend on it.")
+@click.option("--thread", help="How many processes share the samples; the table does not depend on it.")
 @click.option("--method", help="kl (default), aciq or eq.")
 @click.option("--type", "type_", help="0: the lists name pictures (default); 1: they name npy files.")
 @click.option("--plot", help="Write pictures of what was found, and why, to this folder.")
-@click.option("--executor", type=click.Choice(EXECUTORS), help="serial (default), or process: several of them.")
-@click.option("--workers", type=click.IntRange(1), help="How many processes; more than one implies --executor process.")
+@click.option(
+    "--executor", type=click.Choice(EXECUTORS), help="serial: this process; process: several; dask: a cluster."
+)
+@click.option("--workers", type=click.IntRange(1), help="How many processes; the same as --thread.")
+@click.option("--scheduler", metavar="ADDRESS", help="Where the scheduler of the Dask cluster listens.")
+@click.option("--memory", default="2GiB", show_default=True, help="How much of the activations to keep in memory.")
 @click.option("--checkpoint", help="Keep statistics in this file, and go on from it after an interruption.")
 @click.option("--summary/--no-summary", default=True, help="Print what the scales mean, and what to do about trouble.")
 @engine_option
@@ -143,6 +175,8 @@ def command(
     words: tuple[str, ...],
     executor: str | None,
     workers: int | None,
+    scheduler: str | None,
+    memory: str,
     checkpoint: str | None,
     summary: bool,
     engine: str,
@@ -164,8 +198,13 @@ def command(
     graph = _refusing(lambda: read_model(paths[0], paths[1]))
     if len(paths) == 3:
         return write_static_table(graph, paths[2], settings)
-    way = Way(_worker_count(executor, workers), checkpoint, upstream, summary)
-    if settings.engine == "spec" and (way.workers > 1 or checkpoint):
+    check_executor(executor, workers, scheduler)
+    if executor == "serial":
+        workers = 1
+    elif executor == "process":
+        workers = workers or settings.thread
+    way = Way(workers, scheduler, parse_bytes(memory), checkpoint, upstream, summary)
+    if settings.engine == "spec" and ((workers or 1) > 1 or scheduler or checkpoint):
         raise UsageError("the spec runs in one process and without a checkpoint: use engine=fastpath")
     return write_calibrated_table(graph, paths, settings, way)
 
@@ -214,6 +253,7 @@ def parse_settings(values: dict[str, str]) -> Settings:
         norm=parse_number_arrays(values.get("norm", "")),
         shape=parse_integer_arrays(values.get("shape", "")),
         pixel=pixels,
+        threads_given="thread" in values,
         thread=parse_integer("thread", values.get("thread", str(os.cpu_count() or 1))),
         method=values.get("method", "kl"),
         images=parse_integer("type", values.get("type", "0")) == 0,
@@ -243,10 +283,10 @@ def write_calibrated_table(graph: Graph, paths: Sequence[str], settings: Setting
         raise UsageError(f"fopen {path} failed: its folder does not exist")
     inputs = input_settings(graph, settings)
     method: Method = next(name for name in METHODS if name == settings.method)
+    if way.scheduler:
+        entries = [[replace(entry, path=str(Path(entry.path).absolute())) for entry in each] for each in entries]
     checkpoint = None
     if way.checkpoint:
-        if way.workers > 1:
-            raise UsageError("a checkpoint needs a single process: leave out --workers")
         checkpoint = Checkpoint(way.checkpoint, fingerprint(paths[:2], entries, inputs, way.upstream))
     with shown_progress() as progress:
         if settings.engine == "spec":
@@ -267,7 +307,9 @@ def write_calibrated_table(graph: Graph, paths: Sequence[str], settings: Setting
                 method,
                 upstream=way.upstream,
                 histograms=bool(settings.plot),
-                workers=way.workers,
+                workers=way.processes(len(entries[0]), settings),
+                executor=way.scheduler,
+                memory=way.memory,
                 checkpoint=checkpoint,
                 report=report,
                 progress=progress,
@@ -283,13 +325,22 @@ def write_calibrated_table(graph: Graph, paths: Sequence[str], settings: Setting
     return 0
 
 
-def _worker_count(executor: str | None, workers: int | None) -> int:
-    """How many processes: by default one, or one per processor with --executor process."""
-    if executor == "process":
-        return workers or os.cpu_count() or 1
+def check_executor(executor: str | None, workers: int | None, scheduler: str | None) -> None:
+    """UsageError for options that do not go together."""
     if executor == "serial" and workers is not None and workers > 1:
         raise UsageError(f"--executor serial does not go with --workers {workers}")
-    return workers or 1
+    if (executor == "dask") != (scheduler is not None):
+        raise UsageError("--executor dask and --scheduler ADDRESS go together")
+    if scheduler is not None and workers is not None:
+        raise UsageError("the cluster says how many workers there are: leave out --workers")
+
+
+def parse_bytes(text: str) -> int:
+    """A size in bytes, such as 512MiB, 2GiB, 1G or 0; UsageError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([KMG]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise UsageError(f"malformed memory {text}, expect a size such as 512MiB or 2GiB")
+    return int(float(match[1]) * BYTES[match[2].upper()])
 
 
 def fingerprint(
@@ -433,19 +484,46 @@ def show_summary(layers: Sequence[Any], method: Method, everything: bool) -> Non
 
 @contextmanager
 def shown_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on a terminal; elsewhere a line for every hundredth sample."""
+    """A bar with rate and remaining time on a terminal; elsewhere a line for every hundredth sample."""
     if not sys.stderr.isatty():
         yield _progress_line
         return
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
+    bars = progress_bars(Console(stderr=True))
+    tasks: dict[str, TaskID] = {}
 
-        def update(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done + 1)
+    def update(stage: str, done: int, total: int) -> None:
+        bars.start()  # not before worker processes have started: it runs a thread
+        if stage not in tasks:
+            for earlier in tasks.values():
+                bars.update(earlier, completed=bars.tasks[earlier].total)
+            tasks[stage] = bars.add_task(stage, total=total, completed=done)
+        bars.update(tasks[stage], completed=done)
 
+    try:
         yield update
+    finally:
+        bars.stop()
+
+
+def progress_bars(console: Console) -> Progress:
+    """What progress looks like on a terminal."""
+    return Progress(
+        TextColumn("{task.description:<18}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+class RateColumn(ProgressColumn):
+    """Samples per second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate, once it is known."""
+        return Text(f"{task.speed:.1f}/s" if task.speed else "", style="progress.data.speed")
 
 
 def _progress_line(stage: str, done: int, total: int) -> None:

@@ -239,7 +239,10 @@ def test_a_checkpoint_stays_until_the_table_is_there(run: Run) -> None:
     "words",
     [
         ("--executor", "serial", "--workers", "2"),
-        ("--workers", "2", "--checkpoint", "state"),
+        ("--executor", "dask"),
+        ("--scheduler", "tcp://127.0.0.1:1"),
+        ("--executor", "dask", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"),
+        ("--memory", "much"),
         ("--workers", "2", "engine=spec"),
         ("--checkpoint", "state", "engine=spec"),
     ],

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +18,13 @@ import numpy as np
 import pytest
 
 import fastpath.calibration.calibrate as calibration
+import fastpath.calibration.workers as workers
 from fastpath.calibration.calibrate import Bottoms, build_histograms, calibrate, measure_ranges, net_activations
 from fastpath.calibration.checkpoint import Checkpoint
 from fastpath.calibration.weight_scales import convolution_layers
 from fastpath.net import Net
 from spec.errors import CalibrationError, FormatError
+from spec.graph import Graph, Layer
 from tests.calibration.test_ncnn2table import small_net
 
 
@@ -62,23 +70,112 @@ def test_processes_make_the_same_table() -> None:
 
 def test_the_first_bad_sample_is_named_by_any_number_of_processes() -> None:
     samples = [DrawnSample(seed, bad=seed in (4, 6)) for seed in range(7)]
-    for workers in (1, 2):
+    for count in (1, 2):
         with pytest.raises(CalibrationError, match="sample 4: layer conv: the activations hold nan") as caught:
-            run(samples, workers=workers)
+            run(samples, workers=count)
         assert (caught.value.sample, caught.value.layer) == ("sample 4", "conv")
 
 
 @dataclass(frozen=True)
 class FatalSample(DrawnSample):
-    """A sample that ends the process which loads it."""
+    """A sample that ends the process which loads it: the first time only, if there is a file to remember that."""
+
+    memory: str = ""
 
     def load(self) -> list[np.ndarray]:
-        os._exit(9)
+        if not self.memory:
+            os._exit(9)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self.memory, os.O_CREAT | os.O_EXCL))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().load()
 
 
-def test_a_process_that_dies_is_an_error() -> None:
-    with pytest.raises(CalibrationError, match="a worker process ended before its work was done"):
+def test_a_process_that_dies_again_and_again_is_an_error() -> None:
+    with pytest.raises(CalibrationError, match="a worker process ended before its work was done, again and again"):
         run([*SAMPLES, FatalSample(7)], workers=2)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_a_process_that_is_killed_is_replaced(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "start_method", lambda: method)
+    memory = str(tmp_path / "killed")
+    samples = [FatalSample(each.seed, memory=memory) if each.seed == 4 else each for each in SAMPLES]
+    assert run(samples, workers=2).rows() == run().rows()
+    assert Path(memory).exists()
+
+
+def test_a_process_that_is_killed_between_the_passes_is_replaced() -> None:
+    killed: list[int] = []
+
+    def kill(stage: str, done: int, total: int) -> None:
+        if stage == "build histogram" and not killed:
+            victim = multiprocessing.active_children()[0]
+            assert victim.pid is not None
+            os.kill(victim.pid, signal.SIGKILL)
+            killed.append(victim.pid)
+
+    assert run(workers=2, progress=kill).rows() == run().rows()
+    assert killed
+
+
+@pytest.mark.parametrize("method", ["kl", "aciq", "eq"])
+def test_any_executor_makes_the_same_table(method: str) -> None:
+    expected = run(method=method).rows()
+    with ThreadPoolExecutor(3) as threads:
+        assert run(method=method, executor=threads).rows() == expected
+    with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as processes:
+        assert run(method=method, executor=processes).rows() == expected
+        assert run(method=method, executor=processes, memory=0).rows() == expected
+
+
+def test_the_executor_of_the_standard_library_does_not_replace_processes() -> None:
+    with (
+        ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as processes,
+        pytest.raises(CalibrationError, match="BrokenProcessPool"),
+    ):
+        run([*SAMPLES, FatalSample(7)], executor=processes)
+
+
+def test_the_first_bad_sample_is_named_by_an_executor() -> None:
+    samples = [DrawnSample(seed, bad=seed in (4, 6)) for seed in range(7)]
+    with ThreadPoolExecutor(3) as threads, pytest.raises(CalibrationError, match="sample 4: layer conv"):
+        run(samples, executor=threads)
+
+
+@pytest.mark.parametrize(("memory", "forwards"), [(10**9, 7), (0, 14), (4 * 4 * (3 * 36 + 4 * 16), 10)])
+def test_one_inference_a_sample_where_memory_allows(memory: int, forwards: int) -> None:
+    """A sample has 108 and 64 numbers in the bottom blobs of the two layers: four of seven samples fit at last."""
+    graph = small_net()
+    activations = net_activations(Net.from_graph(graph))
+    counted = 0
+
+    def counting(inputs: Sequence[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
+        nonlocal counted
+        counted += 1
+        return activations(inputs, names)
+
+    found = calibrate(graph, SAMPLES, counting, memory=memory, report=silent)
+    assert counted == forwards
+    assert found.rows() == run().rows()
+
+
+def test_copies_of_a_blob_are_looked_at_once() -> None:
+    graph = small_net()
+    split = Layer("Split", "split", ["a"], ["a_0", "a_1"])
+    twin = Layer("InnerProduct", "twin", ["a_1"], ["c"], dict(graph.layers[2].params), weights=graph.layers[2].weights)
+    graph.layers[2].bottoms[0] = "a_0"
+    graph = Graph([*graph.layers[:2], split, graph.layers[2], twin])
+    asked: list[str] = []
+    activations = net_activations(Net.from_graph(graph))
+
+    def watching(inputs: Sequence[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
+        asked[:] = names
+        return activations(inputs, names)
+
+    found = calibrate(graph, SAMPLES, watching, report=silent)
+    assert asked == ["data", "a"]
+    assert found.layers[1].bottom_scale == found.layers[2].bottom_scale == run().layers[1].bottom_scale
 
 
 def test_holding_activations_changes_nothing() -> None:
@@ -86,7 +183,7 @@ def test_holding_activations_changes_nothing() -> None:
     layers = convolution_layers(graph)
     activations = net_activations(Net.from_graph(graph))
     results = []
-    for held_bytes in (0, 1000, 10**9):
+    for held_bytes in (0, 2000, 10**9):
         bottoms = Bottoms(layers, SAMPLES, activations, held_bytes=held_bytes)
         ranges = measure_ranges(layers, bottoms)
         assert bottoms.complete == (held_bytes == 10**9)
@@ -130,3 +227,32 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     Path(path).write_bytes(b"no checkpoint")
     with pytest.raises(FormatError, match="expected a checkpoint"):
         run(checkpoint=Checkpoint(path, "one"))
+
+
+SLOW_RUN = """
+import sys, time
+import fastpath.calibration.checkpoint as checkpoint
+from tests.calibration.test_passes import SAMPLES, run
+checkpoint.SECONDS_BETWEEN = 0.0
+def progress(stage, done, total):
+    print(stage, done, flush=True)
+    time.sleep(0.05)
+run(progress=progress, checkpoint=checkpoint.Checkpoint(sys.argv[1], "same"), workers=int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("line", ["count the absmax 3", "build histogram 3"])
+def test_a_killed_calibration_goes_on(line: str, count: int, tmp_path: Path) -> None:
+    path = str(tmp_path / "checkpoint")
+    command = [sys.executable, "-c", SLOW_RUN, path, str(count)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while process.stdout.readline().strip() != line:
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    seen: list[tuple[str, int]] = []
+    resumed = run(progress=lambda *args: seen.append(args[:2]), checkpoint=Checkpoint(path, "same"))
+    assert resumed.rows() == run().rows()
+    assert len(seen) < 2 * len(SAMPLES)
