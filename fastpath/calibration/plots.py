@@ -15,9 +15,13 @@ from fastpath.calibration.aciq import gaussian_clip
 from fastpath.calibration.kl import TARGET_BINS, divergences, kl_threshold, normalised, threshold_of
 from fastpath.calibration.statistics import Histogram
 from fastpath.calibration.summary import Found, HistogramLike, clipped_share, expected_snr
+from spec.formats.table import Table
 
 COLOURS = {"kl": "#d1495b", "aciq": "#00798c", "eq": "#8d6a9f", "absmax": "#30323d"}
 """One colour for each way to choose a threshold."""
+
+TABLE_COLOURS = ("#d1495b", "#00798c", "#8d6a9f", "#edae49", "#30323d")
+"""Colours of tables that are drawn side by side."""
 
 _BARS = 256  # bars of a drawn histogram: 2048 bins are finer than the picture
 _GREY = "#9aa5b1"
@@ -104,6 +108,38 @@ def plot_overview(layers: Sequence[Found], method: str, path: str | Path) -> Pat
         axes.grid(axis="both", color="#e3e7eb", zorder=0)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
+    return _save(figure, Path(path))
+
+
+def plot_tables(tables: Sequence[Table], path: str | Path) -> Path:
+    """Draw the rows of tables side by side: the magnitude that becomes 127, and the spread of weight scales."""
+    bottoms = list(dict.fromkeys(key for table in tables for key in table.bottom_scales))
+    weights = list(dict.fromkeys(key for table in tables for key in table.weight_scales))
+    rows = max(len(bottoms), len(weights), 1)
+    figure = Figure(figsize=(12, 1.8 + 0.32 * rows), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for number, table in enumerate(tables):
+        colour = TABLE_COLOURS[number % len(TABLE_COLOURS)]
+        shift = (number - (len(tables) - 1) / 2) * 0.5 / len(tables)
+        scales = [table.bottom_scales.get(key, [math.nan])[0] for key in bottoms]
+        thresholds = [127 / scale if math.isfinite(scale) and scale > 0 else math.nan for scale in scales]
+        left.scatter(thresholds, np.arange(len(bottoms)) + shift, s=36, color=colour, label=table.file, zorder=3)
+        for row, key in enumerate(weights):
+            finite = [scale for scale in table.weight_scales.get(key, []) if math.isfinite(scale) and scale > 0]
+            if finite:
+                right.plot([min(finite), max(finite)], [row + shift] * 2, color=colour, linewidth=2, zorder=2)
+                right.plot(np.median(finite), row + shift, "o", color=colour, markersize=5, zorder=3)
+    for axes, keys, label in (
+        (left, bottoms, "largest magnitude of an activation that is not clipped"),
+        (right, weights, "weight scales: smallest, median, largest"),
+    ):
+        axes.set_yticks(range(len(keys)), keys)
+        axes.set_ylim(len(keys) - 0.4, -0.6)
+        axes.set_xscale("log")
+        axes.set_xlabel(label)
+        axes.grid(color="#e3e7eb", zorder=0)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return _save(figure, Path(path))
 
 

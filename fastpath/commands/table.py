@@ -1,7 +1,8 @@
-"""`ncnn-assay table`: what is wrong with a calibration table, what its rows mean, how two of them differ."""
+"""`ncnn-assay table`: what is wrong with a calibration table, what its rows mean, how tables differ."""
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import warnings
@@ -30,6 +31,15 @@ from spec.graph import Graph, Layer
 FEW_DIGITS = 0.001
 """Scales below this keep fewer than four digits in the six decimals of a table."""
 
+COMMENT = "#"
+"""What the real tool takes for the beginning of a comment, if it begins a row."""
+
+ZERO_FIX = "calibrate again without --upstream: then such a group keeps its magnitude"
+DIGITS_FIX = "the values are very large: rescale the layer, or keep it float"
+
+MOST_SHOWN = 4
+"""Scales that a message shows."""
+
 SAME = 2e-6
 """Scales that differ by less than this, relatively, differ by the last bits of a float layer."""
 
@@ -45,10 +55,12 @@ class Finding:
     error: bool
     key: str
     message: str
+    fix: str = ""
 
     def __str__(self) -> str:
         place = f"line {self.line}: " if self.line else ""
-        return f"{'error' if self.error else 'warning'}: {place}{self.key + ': ' if self.key else ''}{self.message}"
+        text = f"{'error' if self.error else 'warning'}: {place}{self.key + ': ' if self.key else ''}{self.message}"
+        return f"{text}\n    fix: {self.fix}" if self.fix else text
 
 
 @dataclass(frozen=True)
@@ -90,42 +102,80 @@ def _lint_lines(text: str) -> Iterator[Finding]:
     lines = text.rstrip().split("\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
-            yield Finding(number, True, "", "the real ncnn2int8 stops reading at this blank line")
+            yield Finding(number, True, "", "the real ncnn2int8 stops reading at this blank line", "delete the line")
             break
     for number, line in enumerate(lines, start=1):
         if "\t" in line:
-            yield Finding(number, True, "", "the real ncnn2int8 separates by blanks only, and crashes on this tab")
+            yield Finding(
+                number,
+                True,
+                "",
+                "the real ncnn2int8 separates by blanks only, and crashes on this tab",
+                "write a blank",
+            )
 
 
 def _lint_row(row: _Row) -> Iterator[Finding]:
     if len(row.key.encode()) > MAX_KEY_BYTES:
-        yield Finding(row.line, True, row.key[:40], f"the key is longer than {MAX_KEY_BYTES} bytes, and will be cut")
+        yield Finding(
+            row.line,
+            True,
+            row.key[:40],
+            f"the key is longer than {MAX_KEY_BYTES} bytes, and will be cut",
+            "give the layer a shorter name in the .param",
+        )
     if not row.words:
-        yield Finding(row.line, True, row.key, "there is no scale")
+        yield Finding(
+            row.line, True, row.key, "there is no scale", f"write {COMMENT} before it, or its scales after it"
+        )
     for word in row.words:
         if not _NUMBER.fullmatch(word):
-            yield Finding(row.line, True, row.key, f"{word!r} is no number: the one before it would be repeated")
+            yield Finding(
+                row.line,
+                True,
+                row.key,
+                f"{word!r} is no number: the one before it would be repeated",
+                _number_fix(word),
+            )
     values = row.values()
     if any(math.isnan(value) or value < 0 for value in values):
-        yield Finding(row.line, True, row.key, "a scale is negative or not a number")
+        yield Finding(row.line, True, row.key, "a scale is negative or not a number", _comment_fix(row.key))
     if zeros := values.count(0.0):
-        yield Finding(row.line, True, row.key, f"{zeros} scales are 0: all values they quantize become 0")
+        yield Finding(row.line, True, row.key, f"{zeros} scales are 0: all values they quantize become 0", ZERO_FIX)
     infinite = sum(map(math.isinf, values))
     if infinite and _WEIGHT_KEY.fullmatch(row.key):
-        yield Finding(row.line, False, row.key, f"{infinite} scales are inf, which stands for weights of zero")
+        yield Finding(
+            row.line,
+            False,
+            row.key,
+            f"{infinite} scales are inf, which stands for weights of zero",
+            "1.000000 gives the same int8 weights",
+        )
     elif infinite:
-        yield Finding(row.line, True, row.key, "the scale is inf: the samples never reached this layer")
+        yield Finding(
+            row.line,
+            True,
+            row.key,
+            "the scale is inf, as of samples that are all zero: ncnn2int8 leaves the layer float",
+            f"calibrate with other samples, or {_comment_fix(row.key)}",
+        )
     small = [value for value in values if 0 < value < FEW_DIGITS]
     if small:
         message = f"{len(small)} scales keep fewer than four digits, the smallest is {min(small):f}"
-        yield Finding(row.line, False, row.key, message)
+        yield Finding(row.line, False, row.key, message, DIGITS_FIX)
 
 
 def _lint_duplicates(rows: Sequence[_Row]) -> Iterator[Finding]:
     seen: dict[str, int] = {}
     for row in rows:
         if row.key in seen:
-            yield Finding(row.line, True, row.key, f"replaces the row of the same name in line {seen[row.key]}")
+            yield Finding(
+                row.line,
+                True,
+                row.key,
+                f"replaces the row of the same name in line {seen[row.key]}",
+                f"delete line {seen[row.key]} or this one",
+            )
         seen[row.key] = row.line
 
 
@@ -144,12 +194,14 @@ def _lint_model(rows: Sequence[_Row], commented: set[str], graph: Graph) -> Iter
     present = {row.key: row for row in rows}
     for key, row in present.items():
         if key not in expected:
-            yield Finding(row.line, False, key, "the model has no layer that reads this row")
+            yield Finding(
+                row.line, False, key, "the model has no layer that reads this row", _unknown_fix(key, expected)
+            )
         elif len(row.words) != expected[key]:
             message = (
                 f"{len(row.words)} scales, but the layer needs {expected[key]}: the int8 model would be unreadable"
             )
-            yield Finding(row.line, True, key, message)
+            yield Finding(row.line, True, key, message, f"calibrate this model again, or {_comment_fix(key)}")
     for layer in graph:
         if layer.type in (*CONVOLUTION_TYPES, *STATIC_TYPES):
             yield from _lint_layer(layer, present, commented, expected)
@@ -160,16 +212,17 @@ def _lint_layer(
 ) -> Iterator[Finding]:
     if "_param_" in layer.name:
         message = "the real ncnn2int8 takes its activation row for weights, and leaves the layer float"
-        yield Finding(0, True, layer.name, message)
+        yield Finding(0, True, layer.name, message, "rename the layer in the .param")
     needed = [key for key in expected if key == layer.name or _owner(key) == layer.name]
     missing = [key for key in needed if key not in present]
     if missing and len(missing) < len(needed):
         alone = next(key for key in needed if key in present)
         why = "commented out" if missing[0] in commented else "missing"
         message = f"is {why} while {alone} is there: the layer stays float"
+        fix = f"write {COMMENT} before {alone} as well, or take both away"
         if missing[0] != layer.name:
-            message += f", and in the real ncnn2int8 so does every later {layer.type}: comment out {alone} as well"
-        yield Finding(0, True, missing[0], message)
+            message += f", and in the real ncnn2int8 so does every later {layer.type}"
+        yield Finding(0, True, missing[0], message, fix)
     elif missing:
         why = "commented out" if set(missing) & commented else "missing"
         yield Finding(0, False, layer.name, f"its rows are {why}: the layer stays float")
@@ -184,12 +237,46 @@ def _lint_weight_scales(layer: Layer, row: _Row) -> Iterator[Finding]:
     with np.errstate(invalid="ignore"):
         codes = np.nan_to_num(largest * scales, nan=0.0, posinf=np.inf)
     if np.any(np.isinf(scales) & (largest > 0)):
-        yield Finding(row.line, True, row.key, "a scale is inf, but its weights are not zero")
+        yield Finding(
+            row.line,
+            True,
+            row.key,
+            "a scale is inf, but its weights are not zero",
+            f"the scales are {_right_scales(layer)}",
+        )
     # Half a code is lost to rounding anyway.
     if is_six_bit(layer) and np.any(codes > SIX_BIT_MAX + 0.5):
         groups = int((codes > SIX_BIT_MAX + 0.5).sum())
         message = f"{groups} groups exceed the six bits of 3x3 stride-1 convolutions: int8 Winograd may overflow"
-        yield Finding(row.line, False, row.key, message)
+        yield Finding(
+            row.line, False, row.key, message, f"scales of at most {SIX_BIT_MAX} / absmax, as method=kl makes them"
+        )
+
+
+def _number_fix(word: str) -> str:
+    """What to write in place of a word that is no number."""
+    repaired = word.replace(",", ".")
+    return f"write {repaired}" if _NUMBER.fullmatch(repaired) else "write a number"
+
+
+def _comment_fix(key: str) -> str:
+    """How to leave the layer of a row float."""
+    owner = _owner(key)
+    return f"write {COMMENT} before {owner} and {owner}_param_0: the layer stays float"
+
+
+def _unknown_fix(key: str, expected: Mapping[str, int]) -> str:
+    """The row that may have been meant."""
+    similar = difflib.get_close_matches(key, expected, n=1)
+    return f"delete it, or write {similar[0]}" if similar else "delete it"
+
+
+def _right_scales(layer: Layer) -> str:
+    """The scales that clip nothing, as many as fit a message."""
+    code = SIX_BIT_MAX if is_six_bit(layer) else INT8_MAX
+    with np.errstate(divide="ignore"):
+        scales = [f"{scale:f}" for scale in np.float32(code) / weight_absmax(layer)]
+    return " ".join(scales[:MOST_SHOWN]) + (" ..." if len(scales) > MOST_SHOWN else "")
 
 
 def _owner(key: str) -> str:
@@ -291,7 +378,7 @@ def _row_difference(key: str, a: Sequence[float], b: Sequence[float], tolerance:
 
 @click.group()
 def command() -> None:
-    """Judge, explain and compare calibration tables."""
+    """Judge, explain, compare and draw calibration tables."""
 
 
 @command.command()
@@ -336,6 +423,18 @@ def diff(a: str, b: str, tolerance: float) -> int:
         print(f"{difference.key}: {difference.message}")
     print(f"{len(differences)} rows differ")
     return 1 if differences else 0
+
+
+@command.command()
+@click.argument("tables", nargs=-1, required=True, metavar="TABLE...")
+@click.option("--output", "-o", default="", help="The PNG to write; by default beside the first table.")
+def plot(tables: tuple[str, ...], output: str) -> None:
+    """Draw what TABLEs say of each layer: where activations are clipped, and how far weight scales spread."""
+    from fastpath.calibration.plots import plot_tables  # matplotlib takes a second to import
+
+    path = output or f"{tables[0]}.png"
+    plot_tables([read_table(name) for name in tables], path)
+    print(f"wrote {path}")
 
 
 def _text(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from pathlib import Path
 
+import cv2
 import pytest
 
 from fastpath.commands.command_line import invoke
@@ -39,7 +40,11 @@ GOOD = "conv_param_0 31.000000 \nfc_param_0 63.500000 31.750000 \nlast_param_0 1
 
 
 def messages(text: str, graph: Graph | None = None) -> list[str]:
-    return [str(finding) for finding in lint_table(text, graph)]
+    return [str(finding).partition("\n")[0] for finding in lint_table(text, graph)]
+
+
+def fixes(text: str, graph: Graph | None = None) -> list[str]:
+    return [finding.fix for finding in lint_table(text, graph)]
 
 
 def test_a_good_table_has_no_findings() -> None:
@@ -60,7 +65,7 @@ def test_a_good_table_has_no_findings() -> None:
         ("conv 2.0", "conv", "error: line 4: conv: there is no scale"),
         ("conv 2.0", "conv 0.000000", "error: line 4: conv: 1 scales are 0: all values they quantize become 0"),
         ("conv 2.0", "conv -2.0", "error: line 4: conv: a scale is negative or not a number"),
-        ("conv 2.0", "conv inf", "error: line 4: conv: the scale is inf: the samples never reached this layer"),
+        ("conv 2.0", "conv inf", "error: line 4: conv: the scale is inf, as of samples that are all zero"),
         ("conv 2.0", "conv 0.000123", "warning: line 4: conv: 1 scales keep fewer than four digits"),
         ("conv 2.0", "conv 2.0 3.0", "error: line 4: conv: 2 scales, but the layer needs 1"),
         ("conv 2.0", "conv 2.0\nold 1.0", "warning: line 5: old: the model has no layer that reads this row"),
@@ -80,6 +85,14 @@ def test_what_is_found(old: str, new: str, expected: str) -> None:
     assert old in GOOD
     found = messages(GOOD.replace(old, new), model())
     assert any(message.startswith(expected) for message in found), found
+
+
+def test_fixes() -> None:
+    assert fixes(GOOD.replace("conv 2.0", "\nconv 2.0"), model()) == ["delete the line"]
+    assert fixes(GOOD.replace("conv 2.0", "conv 2,0"), model()) == ["write 2.0"]
+    assert "delete it, or write last" in fixes(GOOD.replace("last 4.0", "lest 4.0"), model())
+    assert fixes(GOOD.replace("fc_param_0", "#fc_param_0"), model()) == ["write # before fc as well, or take both away"]
+    assert fixes(GOOD.replace("63.500000", "inf"), model()) == ["the scales are 63.500000 31.750000"]
 
 
 def test_a_layer_without_any_row_is_a_warning_only() -> None:
@@ -127,4 +140,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     assert invoke(command, ["explain", "good.table", "net.param", "net.bin", "fc"]) == 0
     assert invoke(command, ["explain", "good.table", "net.param", "net.bin", "data"]) == 1
     assert invoke(command, ["lint", "good.table", "net.param"]) == 1
+    assert invoke(command, ["plot", "good.table", "bad.table", "-o", "tables.png"]) == 0
+    picture = cv2.imread("tables.png")
+    assert picture is not None and picture.shape[1] > 1000
     assert "good.table: 0 errors, 0 warnings" in capsys.readouterr().out
