@@ -92,7 +92,7 @@ def test_fixes() -> None:
     assert fixes(GOOD.replace("conv 2.0", "conv 2,0"), model()) == ["write 2.0"]
     assert "delete it, or write last" in fixes(GOOD.replace("last 4.0", "lest 4.0"), model())
     assert fixes(GOOD.replace("fc_param_0", "#fc_param_0"), model()) == ["write # before fc as well, or take both away"]
-    assert fixes(GOOD.replace("63.500000", "inf"), model()) == ["the scales are 63.500000 31.750000"]
+    assert "the scales are 63.500000 31.750000" in fixes(GOOD.replace("63.500000", "inf"), model())
 
 
 def test_a_layer_without_any_row_is_a_warning_only() -> None:
