@@ -10,7 +10,6 @@ import contextlib
 import io
 import json
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -103,11 +102,14 @@ def _add_adapter(command: argparse.ArgumentParser) -> None:
 
 @click.command(
     "conformance",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []},
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND [ARGUMENTS]...")
 def command(words: tuple[str, ...]) -> int:
-    """Run suites against an implementation: list, copy, smoke, run, deviations, explain, summary."""
+    """Run suites against an implementation.
+
+    COMMAND is one of list, copy, smoke, run, deviations, explain and summary; each explains itself with --help.
+    """
     return main(words or ("--help",), program="ncnn-assay conformance")
 
 
@@ -120,9 +122,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m confo
         words, tested = words[:at], words[at + 1 :]
     options = parser(program).parse_args(words)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _COMMANDS.get(options.command, _run)(options, tested)
+        return _COMMANDS.get(options.command, _run)(options, tested)
     except (AdapterBroken, ReportFault, OSError) as error:
         print(f"broken: {error}", file=sys.stderr)
         return BROKEN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -126,7 +127,9 @@ def run_case(
 def _verdict(adapter: Adapter, case: Case) -> tuple[Verdict, dict[str, Tensor]]:
     """The verdict, and what was answered."""
     try:
-        got = adapter.run(case)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            got = adapter.run(case)
     except Refused as refusal:
         taken = case.refusal != "wrong"
         return Verdict(taken, "refused" if taken else "", "" if taken else f"refused: {refusal}"), {}

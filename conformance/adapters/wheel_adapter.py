@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import signal
@@ -101,6 +102,7 @@ def _load_status(case: Case) -> int:
     """0, or 1 for a network that does not load, or 2 for its weights."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     signal.alarm(SECONDS_LIMIT)
+    faulthandler.disable()
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
     try:

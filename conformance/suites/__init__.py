@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from conformance.case import Case
 from conformance.suites import carried, consistency, layers, recurrent, recurrent_nets
@@ -34,4 +35,9 @@ SUITES: dict[str, Callable[[], Iterator[Case]]] = {
 def all_cases(suite: str = "") -> Iterator[Case]:
     """The cases of one suite, or of all. KeyError for a suite that does not exist."""
     for name in [suite] if suite else SUITES:
-        yield from SUITES[name]()
+        yield from _cases(name)
+
+
+@cache
+def _cases(name: str) -> tuple[Case, ...]:
+    return tuple(SUITES[name]())

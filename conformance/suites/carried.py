@@ -181,7 +181,7 @@ def table_case(record: vectors.Case, command: Mapping[str, Any]) -> Iterator[Cas
     options = {key: value for key, value in options.items() if key != "thread"}
     if position == 3:
         options["list"] = words[2]
-    suffix = f"-{method}" if len(record.commands) > 1 else ""
+    suffix = f"-{Path(output).stem}" if len(record.commands) > 1 else ""
     if record.name in NOT_ARRAYS:
         return
     yield from _table(

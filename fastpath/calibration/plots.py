@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fastpath.calibration.aciq import gaussian_clip
 from fastpath.calibration.kl import TARGET_BINS, divergences, kl_threshold, normalised, threshold_of
@@ -181,8 +182,10 @@ def draw_histogram(axes: Axes, histogram: HistogramLike, thresholds: Mapping[str
     axes.set_ylabel("count")
     total = int(np.asarray(histogram.counts).sum()) + histogram.zeros
     if total:
-        axes.set_title(f"{title}  {total:,} values, {histogram.zeros / total:.1%} of them zero".strip(), fontsize=10)
-    axes.legend(loc="upper right", fontsize=9, framealpha=0.9, edgecolor="none")
+        axes.set_title(
+            f"{title}  {total:,} values, {histogram.zeros / total:.1%} of them zero".strip(), fontsize=10, loc="left"
+        )
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize=9, frameon=False, borderaxespad=0.2)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -199,7 +202,7 @@ def draw_divergence(axes: Axes, histogram: HistogramLike) -> None:
     axes.annotate(
         f"{TARGET_BINS + best} of 2048 bins\nD = {curve[best]:.4g}",
         (places[best], curve[best]),
-        (0, 16),
+        (0, 34),
         textcoords="offset points",
         ha="right" if best > len(curve) / 2 else "left",
         fontsize=9,
@@ -229,6 +232,7 @@ def draw_weight_scales(axes: Axes, scales: Sequence[float]) -> None:
     others = f", {len(scales) - len(finite)} not finite" if len(finite) < len(scales) else ""
     axes.set_title(f"{len(scales)} weight scales{others}: largest / smallest = {spread:.3g}", fontsize=10)
     axes.set_xlabel("weight group, by scale")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("weight scale")
     axes.grid(color="#e3e7eb", which="both")
     axes.spines[["top", "right"]].set_visible(False)

@@ -16,7 +16,7 @@ from conformance.adapter import Identity
 from conformance.adapters.arrays import from_array, to_array
 from conformance.case import Case
 from conformance.runner import run_case
-from conformance.suites import all_cases
+from conformance.suites import recurrent
 from conformance.tensor import Tensor
 
 Floats = NDArray[Any]
@@ -317,7 +317,7 @@ def first_catch(name: str, cases: Iterable[Case]) -> str:
 
 def table() -> str:
     """The page docs/mutants.md."""
-    cases = list(all_cases("recurrent"))
+    cases = list(recurrent.cases())
     lines = [
         "# Mutants",
         "",

@@ -9,6 +9,7 @@ import pytest
 
 from conformance.adapters.arrays import from_array, to_array
 from conformance.adapters.spec_adapter import SpecAdapter
+from conformance.again import read_layer
 from conformance.case import Case
 from conformance.diagnosis import codes_of, diagnose, f32
 from conformance.runner import run_case
@@ -48,8 +49,50 @@ def test_exchanged_gates_are_named(pair: str, cases: dict[str, Case]) -> None:
     assert f"those of gates {pair[0]} and {pair[2]} exchanged" in text
 
 
+@pytest.mark.parametrize("pair", ["R-U", "R-N", "U-N"])
+def test_exchanged_gates_of_a_gru_are_named(pair: str, cases: dict[str, Case]) -> None:
+    text = by_mutant(f"swap-{pair}", cases["recurrent/gru/grid/d1-in-out-t5-i4-n4"])
+    assert f"those of gates {pair[0]} and {pair[2]} exchanged in the weights" in text
+
+
+@pytest.mark.parametrize("pair", ["I-F", "I-O", "I-G", "F-O", "F-G", "O-G"])
+def test_exchanged_gates_before_a_projection_are_named(pair: str, cases: dict[str, Case]) -> None:
+    text = by_mutant(f"swap-{pair}", cases["recurrent/lstm-projection/grid/d2-in-out-t5-i4-n4"])
+    assert f"those of gates {pair[0]} and {pair[2]} exchanged" in text
+
+
+def test_exchanged_biases_are_named(cases: dict[str, Case]) -> None:
+    assert "gates O and G exchanged in the biases" in by_mutant(
+        "bias-order-lstm", cases["recurrent/lstm/grid/d1-in-out-t5-i4-n4"]
+    )
+    assert "the two biases of gate N exchanged" in by_mutant(
+        "bias-order-gru", cases["recurrent/gru/grid/d1-in-out-t5-i4-n4"]
+    )
+
+
+def test_the_step_computed_again_is_the_reference(cases: dict[str, Case]) -> None:
+    """Binary64 from the same codes: the outputs of every step, nearly."""
+    for kind in ("rnn", "gru", "lstm", "lstm-projection"):
+        case = cases[f"recurrent/{kind}/grid/d2-in-out-t5-i4-n4"]
+        layer = read_layer(case)
+        steps = SPEC.trace(case)
+        width = len(steps[0].hidden)
+        hidden, cell = [0.0] * width, [0.0] * len(steps[0].cell)
+        for step in steps:
+            if step.time == (0 if step.direction == 0 else 4):
+                hidden = case.inputs["in1"].values().tolist()[step.direction * width :][:width]
+                count = len(step.cell)
+                cell = case.inputs["in2"].values().tolist()[step.direction * count :][:count] if count else []
+            plain = {name: name for name in step.gates}
+            assert layer.step(step, hidden, cell, plain, plain) == pytest.approx(step.hidden, abs=1e-6)
+            hidden, cell = step.hidden, step.cell
+
+
 def test_a_gate_that_would_explain_it(cases: dict[str, Case]) -> None:
-    assert "Gate N = " in by_mutant("swap-R-N", cases["recurrent/gru/grid/d0-in-t5-i4-n4"])
+    case = cases["recurrent/gru/grid/d0-in-t5-i4-n4"]
+    values = to_array(SPEC.run(case)["out0"])
+    values[2, 1] += np.float32(0.01)
+    assert "Gate N = " in explained(case, {"out0": from_array(values)})
     assert "other way round" in by_mutant("update-inverted", cases["recurrent/gru/grid/d0-in-t5-i4-n4"])
 
 

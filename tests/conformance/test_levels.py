@@ -54,9 +54,28 @@ def test_integers_may_be_off_by_what_the_level_says() -> None:
     assert compare("exact", codes, near) == "[0]: got 2, expected 1, 1 apart"
 
 
-def test_statistics_are_compared_in_their_unit() -> None:
-    assert compare("stat:1.5", tensor((1,), [100.0]), tensor((1,), [101.5])) == ""
-    assert compare("stat:1.5", tensor((1,), [100.0]), tensor((1,), [101.75])) != ""
+def test_statistics_are_relative() -> None:
+    assert compare("stat:0.015", tensor((1,), [100.0]), tensor((1,), [101.5])) == ""
+    assert compare("stat:0.015", tensor((1,), [100.0]), tensor((1,), [101.75])) != ""
+    expected = tensor((2,), [3.0, 4.0])
+    assert compare("stat:0.2", expected, tensor((2,), [3.6, 4.8])) != ""
+    assert compare("stat:0.21", expected, tensor((2,), [3.6, 4.8])) == ""
+    assert compare("stat:0.1", tensor((1,), [0.0]), tensor((1,), [0.0])) == ""
+    assert compare("stat:0.1", tensor((1,), [0.0]), tensor((1,), [1.0])) != ""
+
+
+def test_a_result_may_have_a_level_of_its_own() -> None:
+    expected = {"a": {"x": tensor((1,), [1.0])}, "b": {"x": tensor((1,), [1.0])}}
+    near = {"a": tensor((1,), [1.0]), "b": tensor((1,), [1.001])}
+    assert not judge("exact", expected, near).agrees
+    assert judge("exact", expected, near, {"b": "stat:0.01"}).agrees
+    assert not judge("stat:0.01", expected, near, {"b": "exact"}).agrees
+
+
+def test_equal_infinities_and_nans_are_near() -> None:
+    values = [float("nan"), float("inf"), 1.0]
+    assert compare("near:float-layers", tensor((3,), values), tensor((3,), values)) == ""
+    assert compare("near:float-layers", tensor((3,), values), tensor((3,), [1.0, *values[1:]])) != ""
 
 
 def test_a_sequence_may_go_astray_late_but_not_far() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.case import Case
 from conformance.runner import run_case
-from conformance.suites import all_cases
+from conformance.suites import recurrent
 from tests.conformance.mutants import MUTANTS, Mutant
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "mutants.md"
@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "mutants.md"
 
 @pytest.fixture(scope="module")
 def cases() -> dict[str, Case]:
-    return {case.id: case for case in all_cases("recurrent")}
+    return {case.id: case for case in recurrent.cases()}
 
 
 def rows() -> dict[str, tuple[str, str]]:

@@ -25,17 +25,31 @@ RUN = {
     "cmd": "run",
     "seq": 1,
     "id": "a/b/c",
+    "operation": "infer",
     "param": "7767517\n",
     "bin": "00",
     "inputs": {"in0": BLOB},
     "outputs": ["out0"],
 }
 
+PARSE = {
+    "cmd": "run",
+    "seq": 1,
+    "id": "a/b/c",
+    "operation": "parse",
+    "files": {"net.param": "00"},
+    "options": {},
+    "outputs": [],
+}
+
 GOOD: list[tuple[str, dict[str, Any]]] = [
     ("start.schema.json", {"cmd": "start", "protocol": 1}),
     ("started.schema.json", {"protocol": 1, "identity": IDENTITY}),
     ("run.schema.json", RUN),
+    ("run.schema.json", PARSE),
     ("ran.schema.json", {"seq": 1, "outputs": {"out0": BLOB}}),
+    ("ran.schema.json", {"seq": 1, "refused": "no magic"}),
+    ("ran.schema.json", {"seq": 1, "not_applicable": "no such operator"}),
     ("ran.schema.json", {"seq": 1, "skipped": "too big"}),
     ("ran.schema.json", {"seq": 1, "errored": "crash"}),
     ("stop.schema.json", {"cmd": "stop"}),
@@ -50,8 +64,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("run.schema.json", {**RUN, "outputs": [1]}, r"outputs\[0\] should be of type string"),
     ("run.schema.json", {**RUN, "seq": True}, "type integer"),
     ("run.schema.json", {**RUN, "inputs": {"in0": {**BLOB, "hex": "0"}}}, "inputs.in0.hex"),
-    ("ran.schema.json", {"seq": 1, "outputs": {}, "skipped": "both"}, "fits 0 of 3"),
-    ("ran.schema.json", ["seq"], "fits 0 of 3"),
+    ("ran.schema.json", {"seq": 1, "outputs": {}, "skipped": "both"}, "fits 0 of 5"),
+    ("ran.schema.json", ["seq"], "fits 0 of 5"),
 ]
 
 
