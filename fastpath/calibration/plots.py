@@ -183,9 +183,9 @@ def draw_histogram(axes: Axes, histogram: HistogramLike, thresholds: Mapping[str
     total = int(np.asarray(histogram.counts).sum()) + histogram.zeros
     if total:
         axes.set_title(
-            f"{title}  {total:,} values, {histogram.zeros / total:.1%} of them zero".strip(), fontsize=10, loc="left"
+            f"{title}  {total:,} values, {histogram.zeros / total:.1%} of them zero".strip(), fontsize=10, pad=22
         )
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize=9, frameon=False, borderaxespad=0.2)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, fontsize=9, frameon=False, borderaxespad=0.2)
     axes.spines[["top", "right"]].set_visible(False)
 
 
