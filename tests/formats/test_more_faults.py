@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from spec.binary32 import f32
 from spec.errors import FormatError
 from spec.formats import weights
-from spec.formats.param import parse_param
+from spec.formats.param import format_float, parse_float, parse_param
 from spec.formats.weights import format_weights, load_weights, narrow_as_x86
 
 PRODUCT = "7767517\n2 2\nInput a 0 1 a 0=2\nInnerProduct f 1 1 a b 0=1 2=2\n"
@@ -24,6 +25,14 @@ def test_a_shape_hint_is_made_of_ints() -> None:
 def test_what_is_not_a_number_stays_none_in_the_tail() -> None:
     """The sign is kept, and the mantissa says nothing."""
     assert [hex(bits) for bits in narrow_as_x86(array("f", [math.nan]))] == ["0x7e00"]
+
+
+def test_floats_get_as_many_digits_as_they_need() -> None:
+    """Seven, eight or nine: 0.10810246 is nearer to another binary32 number than to 0.108102456."""
+    values = [0.125, f32(3.14159265), f32(0.108102456)]
+    texts = [format_float(value) for value in values]
+    assert [len(text) for text in texts] == [12, 13, 14]
+    assert [parse_float(text.encode()) for text in texts] == values
 
 
 def test_block_quantized_weights_are_codes() -> None:

@@ -109,6 +109,13 @@ REFUSALS = [
         "has 2 weights, but needs 1 x 1 x 1",
     ),
     Refusal("Deconvolution", {"num_output": 1, "kernel_w": 0}, {}, [zeros(1, 1, 1)], "has kernel_w 0, but needs"),
+    Refusal(
+        "Deconvolution",
+        {"num_output": 1, "kernel_w": 3, "weight_data_size": 9, "output_w": 2, "output_h": 2},
+        {"weight_data": [0.0] * 9},
+        [zeros(1, 1, 1)],
+        "no padding of -233 or -234 to say where to cut",
+    ),
     Refusal("PriorBox", {"min_sizes": [1.0]}, {}, [], "takes at least one bottom blob"),
     Refusal("DetectionOutput", {"num_class": 2}, {}, [zeros(4)], "takes three bottom blobs, not 1"),
     Refusal("DetectionOutput", {"num_class": 2}, {}, [zeros(4), zeros(3), zeros(2, 4)], "has 1 priors of 2 classes"),
@@ -258,6 +265,19 @@ def test_an_output_size_is_cut_off_at_the_lower_end_or_the_upper() -> None:
         layer = make("Deconvolution", {**params, "pad_left": pad}, {"weight_data": [1.0, 2.0, 3.0]})
         (out,) = run(layer, float_blob((1, 1, 1), [1.0]))
         assert out.values == expected
+
+
+def test_normalize_over_nothing_changes_nothing() -> None:
+    """Neither over space nor over channels: the blob itself, and the scale is not asked for."""
+    blob = float_blob((2, 1, 1), [3.0, 4.0])
+    assert run(make("Normalize", {"across_spatial": 0, "across_channel": 0}), blob) == [blob]
+
+
+def test_layer_norm_over_rows_and_columns_of_each_slice() -> None:
+    """affine_size h * w of a 4-D blob: the two values of each slice become -1 and 1, whatever their channel."""
+    layer = make("LayerNorm", {"affine_size": 2, "affine": 0, "eps": 0.0})
+    (out,) = run(layer, float_blob((1, 2, 2, 1), [1.0, 3.0, 5.0, 9.0]))
+    assert out.values == [-1.0, 1.0, -1.0, 1.0]
 
 
 def test_functions_beyond_the_range() -> None:
