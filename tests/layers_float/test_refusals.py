@@ -155,6 +155,13 @@ REFUSALS = [
     Refusal("MatMul", {}, {}, [zeros(2, 2)], "takes two bottom blobs, not 1"),
     Refusal("MatMul", {}, {}, [zeros(2, 1, 1), zeros(3, 1, 1)], "cannot broadcast batches (2,) and (3,)"),
     Refusal(
+        "Normalize",
+        {"scale_data_size": 2, "across_spatial": 1},
+        {"scale_data": [1.0, 1.0]},
+        [zeros(3, 1, 1)],
+        "has 2 scales for 3 channels",
+    ),
+    Refusal(
         "Padding",
         {"per_channel_pad_data_size": 2, "left": 1},
         {"per_channel_pad_data": [0.0, 1.0]},
