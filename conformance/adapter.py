@@ -26,7 +26,8 @@ class Identity:
 
     `layers` are layer types, `operations` and `formats` what `Case.operation` and `Case.formats` may ask for: of files
     `param`, `bin`, `param.bin`, `images`; `values` if loaded values are told; `threads` if their number
-    can be set; `nets` if a recurrent network may have several layers, `float` if its weights may be float.
+    can be set; `nets` if a recurrent network may have several layers, `float` if its weights may be float;
+    `fp16` if records of binary16 are read.
     """
 
     name: str

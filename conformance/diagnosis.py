@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from conformance.again import Step, read_layer
@@ -91,7 +92,7 @@ def _explanation(case: Case, steps: Sequence[Step], rows: Sequence[list[float]],
     flip = next((i for i in range(first + 1, len(steps)) if _flipped(steps, rows, i)), None)
     if flip is not None and flip <= large and _distance(steps[first].hidden, rows[first]) <= SMALL:
         return [_flip_line(steps, rows, flip)]
-    structure = _structure(steps, rows)
+    structure = _structure(steps, rows) or _forward(case, steps, rows)
     if structure:
         return [structure]
     step = steps[large]
@@ -114,6 +115,21 @@ def _structure(steps: Sequence[Step], rows: Sequence[list[float]]) -> str:
     places = {(step.direction, step.time): step.hidden for step in steps}
     exchanged = [places[1 - step.direction, step.time] for step in steps] if len(steps) > length else []
     return "The halves are right and exchanged." if exchanged and _close(rows, exchanged) else ""
+
+
+def _forward(case: Case, steps: Sequence[Step], rows: Sequence[list[float]]) -> str:
+    """Whether a direction that runs backwards begins at time 0: its output there is that of a first step."""
+    length = len(steps) // (steps[-1].direction + 1)
+    for begin in range(0, len(steps), length):
+        first, last = steps[begin], steps[begin + length - 1]
+        if first.time == 0 or length < 2:
+            continue
+        hidden, cell = _state_before(case, steps, begin)
+        plain = {name: name for name in first.gates}
+        start = replace(last, hidden_codes=first.hidden_codes, hidden_scale=first.hidden_scale)
+        if _close([rows[begin + length - 1]], [read_layer(case).step(start, hidden, cell, plain, plain)]):
+            return f"Direction {first.direction} runs forward: at time 0 it has the output of a first step."
+    return ""
 
 
 def _exchanged(case: Case, steps: Sequence[Step], index: int, row: Sequence[float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -16,8 +17,11 @@ from conformance.runner import BAD, Outcome, Result
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
-SHOWN: dict[Outcome, int] = {"failed": 200, "errored": 200, "unexpected-pass": 200, "deviating": 200}
-"""Outcomes that are spelled out, and how many of each; the rest is counted."""
+OUTCOMES: tuple[Outcome, ...] = ("failed", "errored", "unexpected-pass", "deviating")
+"""Outcomes that are spelled out, what is not known first."""
+
+SHOWN = 12
+"""Cases that are spelled out under one explanation; the rest is counted."""
 
 DECADES = 8
 """Shades of a heat map: the largest difference, and powers of ten below it."""
@@ -80,24 +84,40 @@ def _cell(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _verdict(results: Sequence[Result]) -> str:
-    return "deviates" if any(result.outcome in BAD for result in results) else "conforms"
+def _verdict(results: Sequence[Result]) -> tuple[str, str]:
+    """Words, and the class of their colour."""
+    if any(result.outcome in BAD for result in results):
+        return "deviates", "failed"
+    known = sum(result.outcome == "deviating" for result in results)
+    return ("conforms, as listed", "deviating") if known else ("conforms", "passed")
 
 
 def _details(report: Report) -> list[dict[str, Any]]:
-    """Every difference, what is not known first."""
+    """Every difference, by outcome and then by what explains it, the most frequent first."""
     found = []
-    for outcome, limit in SHOWN.items():
+    for outcome in OUTCOMES:
         chosen = [result for result in report.results if result.outcome == outcome]
-        found.append(
+        groups: dict[str, list[Result]] = {}
+        for result in chosen:
+            groups.setdefault(explanation(result), []).append(result)
+        explained = [
             {
-                "outcome": outcome,
-                "count": len(chosen),
-                "results": [{"result": result, "heat": heat(result.heat)} for result in chosen[:limit]],
-                "left_out": max(0, len(chosen) - limit),
+                "explanation": text,
+                "count": len(results),
+                "results": [{"result": result, "heat": heat(result.heat)} for result in results[:SHOWN]],
+                "left_out": max(0, len(results) - SHOWN),
             }
-        )
-    return [group for group in found if group["count"]]
+            for text, results in sorted(groups.items(), key=lambda item: -len(item[1]))
+        ]
+        if chosen:
+            found.append({"outcome": outcome, "count": len(chosen), "groups": explained})
+    return found
+
+
+def explanation(result: Result) -> str:
+    """The reason that is listed, or what the diagnosis ends with if it names a structure, or the family."""
+    last = result.diagnosis[-1] if result.diagnosis else ""
+    return result.reason or (last if last and not re.search(r"\d", last) else family(result.id))
 
 
 def _reasons(report: Report) -> list[tuple[str, int]]:

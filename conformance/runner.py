@@ -54,6 +54,8 @@ class Result:
     behaviour: str = ""
     diagnosis: tuple[str, ...] = ()
     source: str = ""
+    reason: str = ""
+    """Of the deviation that is listed."""
     heat: tuple[tuple[float, ...], ...] = ()
     """For a recurrent case that differs: the differences, a row for each time step and a column for each unit."""
 
@@ -107,18 +109,18 @@ def run_case(
     except Exception as error:
         outcome: Outcome = "deviating" if known else "errored"
         message = f"{type(error).__name__}: {error}"
-        return replace(blank, outcome=outcome, seconds=time.perf_counter() - began, message=message)
-    timed = replace(blank, seconds=time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return replace(blank, outcome=outcome, seconds=seconds, message=message, reason=known.reason if known else "")
+    timed = replace(blank, seconds=time.perf_counter() - began, reason=known.reason if known else "")
     if verdict.agrees:
         if known:
             return replace(timed, outcome="unexpected-pass", message=f"listed as deviating: {known.reason}")
         return replace(timed, outcome="passed", behaviour=verdict.behaviour)
     lines = tuple(diagnose(case, tracer(case), got)) if tracer is not None and case.details and got else ()
-    why = f" ({known.reason})" if known else ""
     return replace(
         timed,
         outcome="deviating" if known else "failed",
-        message=verdict.message + why,
+        message=verdict.message,
         diagnosis=lines,
         heat=heat_of(case, got),
     )

@@ -59,7 +59,7 @@ class OnnxRuntimeAdapter:
     def identity(self) -> Identity:
         """Claims statistics only, since the scheme of the int8 LSTM is another."""
         layers = ("RNN", "GRU", "LSTM", "Quantize", "Dequantize")
-        formats = ("param", "bin", "float")
+        formats = ("param", "bin", "float", "fp16")
         version = onnxruntime.__version__
         return Identity("onnxruntime", version, "C++", "other", layers, ("infer",), formats, "stat", notes=NOTES)
 

@@ -24,7 +24,7 @@ from spec.formats.table import read_table
 from spec.formats.weights import load_weights
 from spec.graph import Graph
 
-FORMATS = ("param", "bin", "param.bin", "values", "images", "nets", "float")
+FORMATS = ("param", "bin", "param.bin", "values", "images", "nets", "float", "fp16")
 """What both engines read; `values` means that loaded values are told."""
 
 

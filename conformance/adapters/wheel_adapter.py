@@ -27,7 +27,7 @@ LAYERS = tuple(sorted(BY_NAME))
 OPERATIONS: tuple[Operation, ...] = ("infer", "parse") if hasattr(os, "fork") else ("infer",)
 """Calibration and quantization are programs beside the library; the wheel has none of them."""
 
-FORMATS = ("param", "bin", "param.bin", "threads", "nets", "float")
+FORMATS = ("param", "bin", "param.bin", "threads", "nets", "float", "fp16")
 
 MEMORY_LIMIT = 4 * 2**30
 SECONDS_LIMIT = 20

@@ -18,7 +18,7 @@ def _int8_layers() -> Iterator[Case]:
 def _recurrent() -> Iterator[Case]:
     yield from recurrent.cases()
     yield from recurrent_nets.cases()
-    yield from carried.recurrent_quantizing()
+    yield from carried.recurrent_layers()
     yield from consistency.recurrent_cases()
 
 

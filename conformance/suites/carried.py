@@ -73,6 +73,9 @@ TOLERANCES = {
 EXPONENTIAL = ("9=4", "9=5")
 """Fused sigmoid and mish: exp, tanh and log come in."""
 
+FP16_TAG = (0x01306B47).to_bytes(4, "little")
+"""Before records of binary16 numbers: biases, as the real tool writes them."""
+
 INEXACT_ROOT, EXACT_ROOT = b" 6=7.071067e-01", b" 6=7.071068e-01"
 """1 / sqrt(2) as the real tool prints it, from an approximate reciprocal root, and correctly rounded."""
 
@@ -246,20 +249,26 @@ def table_rows(text: str) -> dict[str, list[float]]:
 
 def layers() -> Iterator[Case]:
     """One layer each, as the real tools quantized it and the real runtime ran it; then the quantizing itself."""
-    for record in vectors.cases("layers-int8"):
-        for run in record.facts.get("inference") or []:
-            if (
-                record.name not in OUTSIDE
-                and "wheel" not in run
-                and not any(output["file"].startswith("float_") for output in run["outputs"].values())
-            ):
-                yield inference_case(record, run)
+    yield from _inference_cases(recurrent=False)
     yield from _quantize_cases(recurrent=False)
 
 
-def recurrent_quantizing() -> Iterator[Case]:
-    """How the real ncnn2int8 quantizes recurrent layers: with a table, without, with rows commented out or missing."""
+def recurrent_layers() -> Iterator[Case]:
+    """The same for recurrent layers, with a table, without, with rows commented out or missing."""
+    yield from _inference_cases(recurrent=True)
     yield from _quantize_cases(recurrent=True)
+
+
+def _inference_cases(*, recurrent: bool) -> Iterator[Case]:
+    suite = "recurrent" if recurrent else "int8-layers"
+    for record in vectors.cases("layers-int8"):
+        for run in record.facts.get("inference") or []:
+            names = [output["file"] for output in run["outputs"].values()]
+            float_run = any(name.startswith("float_") for name in names)
+            if record.name in OUTSIDE or "wheel" in run or float_run:
+                continue
+            if has_recurrent(record.data(run["param"])) == recurrent:
+                yield inference_case(record, run, suite)
 
 
 def _quantize_cases(*, recurrent: bool) -> Iterator[Case]:
@@ -279,7 +288,7 @@ def has_recurrent(param: bytes) -> bool:
     return bool(words & {b"RNN", b"LSTM", b"GRU"})
 
 
-def inference_case(record: vectors.Case, run: Mapping[str, Any]) -> Case:
+def inference_case(record: vectors.Case, run: Mapping[str, Any], suite: str) -> Case:
     """What the released runtime computed without packing; where the portable layers have the same bits, exactly."""
     param = record.text(run["param"])
     types = layer_types(param)
@@ -291,7 +300,7 @@ def inference_case(record: vectors.Case, run: Mapping[str, Any]) -> Case:
         tolerance = "activation"
     integers = all(output["dtype"] == "int8" for output in outputs.values())
     return Case(
-        id=f"int8-layers/real/{record.family}/{record.name}",
+        id=f"{suite}/real/{record.family}/{record.name}",
         note=record.comment,
         flags=record.flags,
         layers=types,
@@ -302,6 +311,7 @@ def inference_case(record: vectors.Case, run: Mapping[str, Any]) -> Case:
         level="exact" if integers or (same and tolerance == "elementwise") else f"near:{tolerance}",
         tolerance="" if integers else tolerance,
         source=Source("observed", _detail(record)),
+        formats=("fp16",) if FP16_TAG in record.data(run["bin"]) else (),
     )
 
 

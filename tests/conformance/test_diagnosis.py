@@ -101,6 +101,8 @@ def test_numbers_in_wrong_places(cases: dict[str, Case]) -> None:
     assert by_mutant("halves-exchanged", case).endswith("The halves are right and exchanged.")
     text = by_mutant("reverse-outputs-in-order", case)
     assert text.endswith("Direction 1 has the right outputs in the opposite order of time.")
+    text = by_mutant("reverse-not-reversed", case)
+    assert text.endswith("Direction 1 runs forward: at time 0 it has the output of a first step.")
 
 
 @pytest.mark.parametrize(

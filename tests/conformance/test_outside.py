@@ -155,8 +155,8 @@ def test_the_page_holds_all_and_needs_nothing(tmp_path: Path) -> None:
     assert reader.foreign == []
     assert "those of gates R and U exchanged" in text
     assert 'class="heat"' in text
-    assert text.count('<span class="mark conforms">') == 2
-    assert text.count('<span class="mark deviates">') == 2
+    assert text.count('<span class="mark passed">conforms</span>') == 2
+    assert text.count('<span class="mark failed">deviates</span>') == 2
     assert "not applicable (" in text
     assert "<failure" in junit.read_text()
 
