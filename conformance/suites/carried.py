@@ -389,50 +389,63 @@ def _has(record: vectors.Case, path: str) -> bool:
 MODELS = manifest.ROOT / "models"
 
 SHAPES = {"digits-cnn": "[8,8,1]", "digits-cnn16-bn": "[16,16,1]", "digits-gru64": "[1,64]"}
-"""What calibration says of the samples, `[w,h,c]`; other networks take `[8,8]`."""
+"""What calibration says of the samples, `[w,h,c]`; other networks take `DEFAULT_SHAPE`."""
 
-SMALL = ("digits-lstm", "digits-rnn")
-"""Networks whose calibration a slow implementation can wait for."""
+DEFAULT_SHAPE = "[8,8]"
+
+MODEL_DETAIL = "ncnn wheel 1.0.20261020 and the tools of ncnn a4d2ea1d"
 
 
 def models() -> Iterator[Case]:
-    """The carried networks: their outputs on held-out samples, and both steps of quantizing them."""
+    """The carried networks: calibrated, quantized, and run on held-out samples."""
     for folder in sorted(MODELS.glob("digits-*")):
-        name = folder.name
-        detail = "ncnn wheel 1.0.20261020 and the tools of ncnn a4d2ea1d; see `python -m golden explain`"
-        for model in ("int8-kl", "int8-weightonly"):
-            if (folder / f"{model}.param").exists() and (model == "int8-kl" or name in SMALL):
-                yield from _model_runs(folder, model, detail)
-        opt = "opt" if (folder / "opt.param").exists() else "float"
-        source = {"net.param": (folder / f"{opt}.param"), "net.bin": folder / f"{opt}.bin"}
-        if not source["net.bin"].exists():
-            source["net.bin"] = folder / "float.bin"
-        files = {file: path.read_bytes() for file, path in source.items()}
+        param = folder / ("opt.param" if (folder / "opt.param").exists() else "float.param")
+        data = folder / ("opt.bin" if (folder / "opt.bin").exists() else "float.bin")
+        files = {"net.param": param.read_bytes(), "net.bin": data.read_bytes()}
+        for method in ("kl", "aciq"):
+            yield from _model_table(folder, files, method)
         results = {f"int8.{kind}": (folder / f"int8-kl.{kind}").read_bytes() for kind in ("param", "bin")}
-        table = (folder / "kl.table").read_bytes()
+        files["net.table"] = (folder / "kl.table").read_bytes()
         note = "Quantized by the table of the real tool."
-        yield quantizing(f"models/{name}/quantize", note, (), {**files, "net.table": table}, results, detail)
+        yield quantizing(f"models/{folder.name}/quantize", note, (), files, results, MODEL_DETAIL)
+        yield from _model_runs(folder)
 
 
-def _model_runs(folder: Path, model: str, detail: str) -> Iterator[Case]:
-    param = (folder / f"{model}.param").read_text(encoding="utf-8")
-    observed = "output-int8" if model == "int8-kl" else ""
-    for path in sorted(folder.glob("input-*.npy")) if observed else []:
+def _model_table(folder: Path, files: dict[str, bytes], method: str) -> Iterator[Case]:
+    """A calibration with 32 samples, which lie beside the list here."""
+    listed = (folder / "calib.txt").read_text(encoding="utf-8").split()
+    samples = {Path(name).name: (folder / name).read_bytes() for name in listed}
+    yield from _table(
+        f"models/{folder.name}/table-{method}",
+        f"Calibrated by {method} with {len(samples)} samples.",
+        (method,),
+        {**files, **samples, "list.txt": "".join(f"{name}\n" for name in samples).encode()},
+        {"shape": SHAPES.get(folder.name, DEFAULT_SHAPE), "type": "1", "method": method, "list": "list.txt"},
+        (folder / f"{method}.table").read_text(encoding="utf-8"),
+        MODEL_DETAIL,
+    )
+
+
+def _model_runs(folder: Path) -> Iterator[Case]:
+    """The int8 network on held-out samples."""
+    param = (folder / "int8-kl.param").read_text(encoding="utf-8")
+    for path in sorted(folder.glob("input-*.npy")):
         _, index, blob = path.stem.split("-", 2)
-        (output,) = folder.glob(f"{observed}-{index}-*.npy")
+        (output,) = folder.glob(f"output-int8-{index}-*.npy")
         result = output.stem.split("-", 3)[3]
         yield Case(
-            id=f"models/{folder.name}/{model}/sample-{index}",
+            id=f"models/{folder.name}/int8-kl/sample-{index}",
             note=f"A held-out digit through {folder.name}.",
             flags=(SMOKE_FLAG,) if (folder.name, index) == ("digits-rnn", "0") else (),
             layers=layer_types(param),
             param=param,
-            bin=(folder / f"{model}.bin").read_bytes(),
+            bin=(folder / "int8-kl.bin").read_bytes(),
             inputs={blob: array_tensor(path.read_bytes())},
             expected={result: {REAL: array_tensor(output.read_bytes())}},
             level="near:models",
             tolerance="models",
-            source=Source("observed", detail),
+            source=Source("observed", MODEL_DETAIL),
+            formats=("fp16", "nets"),
         )
 
 

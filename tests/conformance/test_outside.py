@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -177,3 +178,15 @@ def test_a_starter_of_deviations_is_never_written_over(tmp_path: Path) -> None:
     run_words = ["run", "--adapter", "tests.conformance.wrong:make", "--only", "recurrent/gru/grid/d0-in-t5*"]
     assert main([*run_words, "--deviations", str(path)]) == 0
     assert main([*words, "--init", str(path)]) == 2
+
+
+def findings() -> list[str]:
+    text = (ROOT / "docs" / "found-with-the-suite.md").read_text(encoding="utf-8")
+    return [line.strip() for line in text.splitlines() if line.startswith("    ncnn-assay")]
+
+
+@pytest.mark.parametrize("command", [line for line in findings() if "--adapter wheel " in line])
+def test_what_was_found_is_still_there(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ncnn")
+    assert ncnn_assay(shlex.split(command)[1:]) == 1
+    assert "failed" in (printed := capsys.readouterr().out) or "errored" in printed
