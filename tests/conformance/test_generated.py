@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from conformance.adapter import Identity
 from conformance.adapters import open_adapter
 from conformance.adapters.spec_adapter import SpecAdapter
 from conformance.case_file import read_case
 from conformance.command_line import main
 from conformance.generated import PROPERTIES, Property, run_property
 from conformance.runner import run_case
+from tests.conformance.build import Toy, right
 from tests.conformance.mutants import Mutant
 
 SPEC = SpecAdapter()
@@ -79,6 +81,11 @@ def test_the_same_seed_draws_the_same_nets(tmp_path: Path) -> None:
 def test_what_is_not_claimed_is_not_drawn_for() -> None:
     result = run_property(BY_NAME["stacked"], Mutant(), SPEC, 5)
     assert (result.outcome, result.message) == ("not-applicable", "the format nets is not claimed")
+
+
+def test_statistics_are_not_asked_of_small_nets() -> None:
+    identity = Identity("scheme", "1", "C", "other", ("RNN",), level="stat")
+    assert run_property(BY_NAME["rnn"], Toy(right, identity), SPEC, 5).message == "statistics of small nets say nothing"
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
