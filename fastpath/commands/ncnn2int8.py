@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import click
 
 from fastpath.commands.command_line import engine_option, invoke, report, upstream_option
-from fastpath.formats import narrowing
+from fastpath.formats.weights import write_model as fast_write_model
 from fastpath.quantization import quantize_model as fast_quantize_model
 from spec.formats.param import read_param
 from spec.formats.table import read_table
-from spec.formats.weights import read_weights, write_model
+from spec.formats.weights import read_weights
+from spec.formats.weights import write_model as spec_write_model
 from spec.optimize.mac_estimate import mac_count, mac_line
 from spec.quantization.quantize_model import quantize_model as spec_quantize_model
 
@@ -39,10 +40,10 @@ def command(
     read_weights(graph, inbin)
     if engine == "spec":
         spec_quantize_model(graph, scales, upstream=upstream, report=report)
-        write_model(graph, outparam, outbin, fp16=True, upstream=upstream)
+        spec_write_model(graph, outparam, outbin, fp16=True, upstream=upstream)
     else:
         fast_quantize_model(graph, scales, upstream=upstream, report=report)
-        write_model(graph, outparam, outbin, fp16=True, upstream=upstream, narrow=narrowing(upstream=upstream))
+        fast_write_model(graph, outparam, outbin, fp16=True, upstream=upstream)
     count = mac_count(graph, graph.blob_shapes())
     if count:
         report(mac_line(count))

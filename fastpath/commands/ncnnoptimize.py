@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from fastpath.commands.command_line import engine_option, invoke, report, upstream_option
-from fastpath.formats import narrowing
+from fastpath.formats.weights import format_weights as fast_format_weights
 from fastpath.optimize import optimize as fast_optimize
-from fastpath.optimize import widen_weights
-from fastpath.optimize.random_weights import fill_null_weights
 from spec.errors import UsageError
 from spec.formats.files import write_files
 from spec.formats.param import format_param, read_param
-from spec.formats.weights import format_weights, read_weights
+from spec.formats.weights import format_weights as spec_format_weights
+from spec.formats.weights import read_weights
 from spec.graph import Graph
 from spec.optimize.cut import cut_graph, find_cut, format_cut_as_upstream
 from spec.optimize.mac_estimate import mac_count, mac_line
@@ -94,14 +93,10 @@ def _explanation(graph: Graph) -> Explanation:
 def _write(graph: Graph, piece: Graph, outparam: str, outbin: str, flag: str, engine: str, upstream: bool) -> None:
     """Write both files, or none."""
     fp16 = flag_number(flag) in FP16_FLAGS
-    narrow = None if engine == "spec" else narrowing(upstream=upstream)
-    if engine != "spec" and piece.null_weights:
-        fill_null_weights(piece)
-    if engine != "spec" and (upstream or not fp16):
-        widen_weights(piece)
+    format_weights = spec_format_weights if engine == "spec" else fast_format_weights
     cut_as_upstream = upstream and piece is not graph
     text = format_cut_as_upstream(graph, piece) if cut_as_upstream else format_param(piece, upstream=upstream)
-    data = format_weights(piece, fp16=fp16, upstream=upstream, narrow=narrow)
+    data = format_weights(piece, fp16=fp16, upstream=upstream)
     write_files({outparam: text.encode("utf-8", "surrogateescape"), outbin: data})
 
 

@@ -22,10 +22,10 @@ from fastpath.accuracy.tables import quantized
 from fastpath.accuracy.tune import BASELINES, Limits, Outcome, Progress, tune
 from fastpath.commands.command_line import report
 from fastpath.commands.inputs import ImageOptions, image_options, load_input
-from fastpath.formats import narrowing
+from fastpath.formats.weights import write_model
 from spec.errors import FormatError, UsageError
 from spec.formats.files import write_files
-from spec.formats.weights import read_model, write_model
+from spec.formats.weights import read_model
 from spec.graph import Graph
 
 HELD_OUT_EVERY = 4
@@ -100,7 +100,7 @@ def command(
         outcome = tune(graph, calibrating, judge, wanted, limits, report=report, progress=progress)
     write_files({table_path: outcome.chosen.table.encode()})
     if model is not None:
-        write_model(quantized(graph, outcome.chosen.table), *model, fp16=True, narrow=narrowing(upstream=False))
+        write_model(quantized(graph, outcome.chosen.table), *model, fp16=True)
     if json_path is not None:
         write_files({json_path: as_json(record(outcome))})
     show(outcome, graph, len(judging))

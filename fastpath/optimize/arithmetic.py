@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from fastpath.formats.weights import widen_float16
+
 _Float32 = npt.NDArray[np.float32]
 _NAN = np.uint32(0xFFC00000)  # the NaN that x86 processors make
 
@@ -44,7 +46,7 @@ class NumpyArithmetic:
 
     def widen(self, bits: array[int]) -> array[float]:
         """Binary16 bit patterns as binary32 numbers."""
-        return array("f", np.frombuffer(bits, np.float16).astype(np.float32).tobytes())
+        return widen_float16(bits)
 
 
 NUMPY_ARITHMETIC = NumpyArithmetic()

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 
-from fastpath.optimize.random_weights import Draws, fill_null_weights
+from fastpath.formats.random_weights import Draws, fill_null_weights
 from spec.formats.random_weights import RandomWeights, rounded_word
 from spec.formats.weights import format_weights, zero_weights
 from tests.optimize.nets import net
