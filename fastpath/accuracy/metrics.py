@@ -97,15 +97,6 @@ def decibels(signal: float, noise: float) -> float:
     return DECIBELS * math.log10(signal / noise) if signal > 0.0 else -math.inf
 
 
-def power_ratio(level: float) -> float:
-    """The inverse of `decibels`: noise as a share of the signal.
-
-    >>> power_ratio(20.0)
-    0.01
-    """
-    return float(10.0 ** (-level / DECIBELS))
-
-
 def top_classes(scores: Array, count: int) -> list[int]:
     """The classes of the `count` largest scores, the first of equals first.
 

@@ -21,9 +21,6 @@ Blobs = dict[str, Array]
 INT8_OUTPUT_TERM = 100
 """An int8_scale_term above this means int8 output."""
 
-RUNTIME_TYPES = ("Gemm", "SDPA")
-"""Types that become int8 without any row in a table."""
-
 _GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 
 

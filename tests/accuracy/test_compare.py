@@ -32,12 +32,6 @@ def table(bottoms: dict[str, float], weights: float = 25.0) -> str:
     return "\n".join([*rows, *(f"{name} {scale}" for name, scale in bottoms.items())]) + "\n"
 
 
-def comparison_of(text: str) -> tuple[Graph, object]:
-    graph = branching()
-    int8 = quantized(graph, text)
-    return int8, compare("fastpath", graph, int8, FastEngine(graph), FastEngine(int8), [{"data": x} for x in blobs(3)])
-
-
 @pytest.mark.parametrize(
     ("bottoms", "weights", "name", "words"),
     [
