@@ -29,11 +29,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 import fastpath.calibration.calibrate as fast_calibrate
-import fastpath.calibration.samples as fast_samples
 import spec.calibration.calibrate as spec_calibrate
-import spec.calibration.samples as spec_samples
 from fastpath.calibration.checkpoint import Checkpoint
 from fastpath.calibration.pixels import PIXEL_CHANNELS
+from fastpath.calibration.samples import blob_of as fast_blob_of
 from fastpath.calibration.summary import advice, table_rows
 from fastpath.calibration.weight_scales import CONVOLUTION_TYPES, STATIC_TYPES, Method
 from fastpath.commands.arguments import (
@@ -47,9 +46,11 @@ from fastpath.commands.arguments import (
 )
 from fastpath.commands.command_line import engine_option, report, upstream_option
 from fastpath.net import Net as FastNet
+from spec.calibration.samples import blob_of as spec_blob_of
 from spec.errors import AssayError, FormatError, UsageError
 from spec.formats.files import read_bytes, write_files
 from spec.formats.image_list import ListEntry, read_image_list
+from spec.formats.samples import ImageInput, NpyInput, listed_samples
 from spec.formats.table import format_table
 from spec.formats.weights import read_model
 from spec.graph import Graph, Shape
@@ -292,7 +293,7 @@ def write_calibrated_table(graph: Graph, paths: Sequence[str], settings: Setting
         if settings.engine == "spec":
             outcome: Any = spec_calibrate.calibrate(
                 graph,
-                spec_samples.listed_samples(entries, [_input(spec_samples, **each) for each in inputs]),
+                listed_samples(entries, inputs, spec_blob_of),
                 spec_calibrate.net_activations(SpecNet.from_graph(graph)),
                 method,
                 upstream=way.upstream,
@@ -302,7 +303,7 @@ def write_calibrated_table(graph: Graph, paths: Sequence[str], settings: Setting
         else:
             outcome = fast_calibrate.calibrate(
                 graph,
-                fast_samples.listed_samples(entries, [_input(fast_samples, **each) for each in inputs]),
+                listed_samples(entries, inputs, fast_blob_of),
                 fast_calibrate.net_activations(FastNet.from_graph(graph)),
                 method,
                 upstream=way.upstream,
@@ -344,7 +345,7 @@ def parse_bytes(text: str) -> int:
 
 
 def fingerprint(
-    model: Sequence[str], lists: Sequence[Sequence[ListEntry]], inputs: Sequence[dict[str, Any]], upstream: bool
+    model: Sequence[str], lists: Sequence[Sequence[ListEntry]], inputs: Sequence[ImageInput | NpyInput], upstream: bool
 ) -> str:
     """A digest of all that statistics depend on: the model, the names, sizes and times of samples, how to read them."""
     digest = hashlib.sha256()
@@ -403,10 +404,10 @@ def equal_lists(names: str, entries: Sequence[Sequence[ListEntry]], upstream: bo
     return [samples[: len(first[1])] for samples in entries]
 
 
-def input_settings(graph: Graph, settings: Settings) -> list[dict[str, Any]]:
-    """How the samples of each Input layer are read: the fields of ImageInput or NpyInput. UsageError for bad ones."""
+def input_settings(graph: Graph, settings: Settings) -> list[ImageInput | NpyInput]:
+    """How the samples of each Input layer are read; UsageError for what cannot be."""
     readers = graph.consumers()
-    inputs: list[dict[str, Any]] = []
+    inputs: list[ImageInput | NpyInput] = []
     for position, name in enumerate(graph.input_names()):
         shape = settings.shape[position]
         if settings.images:
@@ -418,29 +419,25 @@ def input_settings(graph: Graph, settings: Settings) -> list[dict[str, Any]]:
                     message = f"{settings.pixel[position]} needs {channels} numbers, but got {len(values)}"
                     raise UsageError(f"{what} of input {name}: {message}")
             inputs.append(
-                {
-                    "size": (shape[0], shape[1]),
-                    "pixel": settings.pixel[position],
-                    "mean": tuple(settings.mean[position][:channels]),
-                    "norm": tuple(settings.norm[position][:channels]),
-                }
+                ImageInput(
+                    size=(shape[0], shape[1]),
+                    pixel=settings.pixel[position],
+                    mean=tuple(settings.mean[position][:channels]),
+                    norm=tuple(settings.norm[position][:channels]),
+                )
             )
         else:
             if not 1 <= len(shape) <= 4 or any(extent < 1 for extent in shape):
                 raise UsageError(
                     f"shape of input {name}: expected 1 to 4 positive numbers, but got {format_arrays([shape])}"
                 )
-            inputs.append({"shape": numpy_shape(shape), "integers": any(r.type == "Embed" for r in readers[name])})
+            inputs.append(NpyInput(numpy_shape(shape), integers=any(r.type == "Embed" for r in readers[name])))
     return inputs
 
 
 def numpy_shape(shape: Sequence[int]) -> Shape:
     """[w], [w,h], [w,h,c] or [w,h,d,c] in numpy order."""
     return tuple(reversed(shape))
-
-
-def _input(module: Any, **fields: Any) -> Any:
-    return module.ImageInput(**fields) if "pixel" in fields else module.NpyInput(**fields)
 
 
 def _refusing(read: Callable[[], Graph]) -> Graph:

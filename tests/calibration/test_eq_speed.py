@@ -11,9 +11,10 @@ import pytest
 from fastpath.calibration.bottoms import net_activations
 from fastpath.calibration.calibrate import calibrate
 from fastpath.calibration.eq import Pair, best_candidate, candidates, search_scales, similarity
-from fastpath.calibration.samples import ImageInput, listed_samples
+from fastpath.calibration.samples import blob_of
 from fastpath.net import Net
 from spec.formats.image_list import read_image_list
+from spec.formats.samples import ImageInput, listed_samples
 from spec.formats.weights import read_model
 from spec.graph import Layer
 from tests.shared import require_shared
@@ -44,7 +45,7 @@ def test_the_search_of_a_network_is_the_literal_one(monkeypatch: pytest.MonkeyPa
     graph = read_model("float.param", "float.bin")
     activations = net_activations(Net.from_graph(graph))
     how = ImageInput((80, 60), "RGB", (127.5,) * 3, (0.0078125,) * 3)
-    samples = listed_samples([list(read_image_list("calib.txt"))[:SAMPLES]], [how])
+    samples = listed_samples([list(read_image_list("calib.txt"))[:SAMPLES]], [how], blob_of)
     ours, literal = 0.0, 0.0
     for found in calibrate(graph, samples, activations, "kl", report=lambda line: None).layers:
         names = [found.layer.bottoms[0], found.layer.tops[0]]
