@@ -26,7 +26,8 @@ from fastpath.layers import PREPARE
 from fastpath.layers.common import Array, Operator
 from fastpath.option import Option
 from fastpath.parallel import Infer, in_order
-from fastpath.planner import Plan, PlanRow, Plans
+from fastpath.planner import Plans
+from fastpath.planning.plan import Plan, PlanRow
 from fastpath.profile import LayerTime, profile_layers, profile_plan
 from spec.errors import GraphError, UnsupportedError, UsageError
 from spec.formats.param import read_param

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastpath.layers.common import Array, Operator
-from fastpath.planner import Plan
+from fastpath.planning.plan import Plan
 from spec.graph import Graph, Layer, Shape
 
 

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from fastpath.layers.common import Array
 from fastpath.net import Net
-from fastpath.planner import Plan, Plans, make_plan, pool_windows
+from fastpath.planner import Plans, make_plan
+from fastpath.planning.layer_kinds import pool_windows
+from fastpath.planning.plan import Plan
 from spec.errors import UsageError
 from spec.graph import Graph, Layer, Weight, float_weight, int8_weight
 from tests.kernels.levels import require_compiled
@@ -325,7 +327,7 @@ def test_a_leaky_layer_joins_its_convolution(slopes: list[float], descaled: floa
     )
     with pytest.MonkeyPatch.context() as patch:
         if steps:
-            patch.setattr("fastpath.steps.FEW", 10**6)
+            patch.setattr("fastpath.steps.staircase.FEW", 10**6)
             patch.setattr("fastpath.kernels.staircase._Lines.exact", lambda lines, m: np.zeros(m.shape, bool))
         plan = assert_plan_equals_numpy(graph, {"in": image((3, 5, 5))})
     assert kernels_in(plan)["first"].endswith("codes")

@@ -1,0 +1,360 @@
+"""Memory for the feature maps of a plan, and its steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from librt.vecs import vec
+from mypy_extensions import u8
+
+from fastpath import kernels
+from fastpath.arena import Buffer, byte_buffer
+from fastpath.kernels import Kernels
+from fastpath.kernels.source.capacity import FEATURES, SLACK
+from fastpath.layers.common import Floats, Operator
+from fastpath.layers.window import Pads
+from fastpath.planning.code_flow import CodeFlow
+from fastpath.planning.layer_kinds import is_global_average, is_relu, pool_window, pool_windows
+from fastpath.planning.plan import Plan, PlanRow
+from fastpath.planning.shapes import pixel_bytes
+from fastpath.steps.calls import Action, Step
+from fastpath.steps.convolution8 import Convolution8
+from fastpath.steps.dense import (
+    FLOAT_TILE,
+    dense_to_blob,
+    dense_to_codes,
+    dense_to_map,
+    dense_to_means,
+    dense_to_pooled,
+    runs_in_lanes,
+)
+from fastpath.steps.depthwise import depthwise_to_blob, depthwise_to_codes
+from fastpath.steps.entry import Entry, MapEntry
+from fastpath.steps.maps import add_maps, mean_of_map, rectify_map
+from fastpath.steps.pooling import max_pool
+from fastpath.steps.step import BlobStep, CodesStep, OperatorStep, SliceStep
+from fastpath.steps.storage import SIGNED_ZERO, Storage, frame
+from fastpath.steps.workshop import Workshop
+from spec.graph import Layer, Shape
+
+NARROW_PATCH = 384
+"""Patches up to this length run on 256-bit vectors."""
+
+
+@dataclass
+class Place:
+    """A feature map that has no memory yet: its shape, the first and last layer that touch it, its borders."""
+
+    shape: Shape
+    first: int
+    last: int
+    zero: int
+    borders: Pads = (0, 0, 0, 0)
+
+    def widen(self, borders: Pads) -> None:
+        """Make room for these borders too."""
+        above, below, left, right = (max(pair) for pair in zip(self.borders, borders, strict=True))
+        self.borders = (above, below, left, right)
+
+
+class Builder:
+    """Gives the feature maps of a plan their memory, and makes its steps."""
+
+    def __init__(self, flow: CodeFlow) -> None:
+        self.flow = flow
+        self.groups = flow.places()
+        self.zeros = flow.zeros()
+        self.workshop = Workshop()
+        self.holders = self._find_holders()
+        self.framed: set[str] = set()
+        self.map_groups = flow.map_places()
+        self.sums = self._find_sums()
+        self.maps = self._allot_maps()
+        self.entered: set[str] = set()
+        self.averages = self._find_averages()
+        self.places = self._find_places()
+        self.storages = self._allot()
+
+    def plan(self, operators: list[Operator], outputs: list[str]) -> Plan:
+        """The plan, with one row a layer; `operators` run what stays with numpy."""
+        result = Plan(outputs, shapes={name: blob.shape for name, blob in self.flow.blobs.items()})
+        joined = {*self.averages.values(), *self.flow.pooled.values(), *self.sums.values()}
+        for index, layer in enumerate(self.flow.layers):
+            kernel, reason, step = "numpy", self.flow.reasons.get(index, ""), None
+            on_maps = bool(layer.bottoms) and self.flow.maps.issuperset((*layer.bottoms, *layer.tops))
+            on_codes = bool(layer.bottoms) and self.flow.hidden.issuperset((*layer.bottoms, *layer.tops))
+            if index in self.flow.convolutions:
+                step, kernel = self._convolution(self.flow.convolutions[index], index)
+            elif index in self.flow.products:
+                step, kernel = self._product(self.flow.products[index], index)
+            elif on_codes and layer.type == "Pooling":
+                step, kernel = self._pooling(layer)
+            elif on_maps and self.flow.is_sum(layer) and index not in joined:
+                step, kernel = self._sum(layer)
+            elif on_maps and is_relu(layer) and not self._adds(layer.bottoms[0]):
+                step, kernel = self._relu(layer), "relu in place"
+            elif is_global_average(layer) and layer.bottoms[0] in self.flow.maps:
+                step, kernel = self._average(layer), "averages"
+            elif self.flow.cuts_outermost(layer):
+                step, kernel = SliceStep(layer, [len(self.flow.blobs[name]) for name in layer.tops]), "views"
+            elif on_codes or on_maps or layer.type == "Input" or index in joined:
+                kernel = "nothing to do"
+            else:
+                step = OperatorStep(layer, operators[index])
+                reason = reason or f"{layer.type} has no kernel for these blobs"
+            if step is not None and self.flow.reached.issuperset(layer.bottoms):
+                result.steps.append((step, [name for name in layer.bottoms if name not in outputs]))
+                result.layers.append(index)
+            result.rows.append(PlanRow(layer.name, kernel, reason))
+        return result
+
+    def _find_averages(self) -> dict[int, int]:
+        """For each dense convolution whose float top blob only global average pooling reads: the pooling layer."""
+        averages = {}
+        for index, convolution in self.flow.convolutions.items():
+            name = convolution.layer.tops[0]
+            reader = self.flow.readers.get(name)
+            if reader is None or convolution.depthwise or convolution.top_scale is not None or name in self.flow.hidden:
+                continue
+            pixels = math.prod(self.flow.blobs[name].shape[1:])
+            if is_global_average(self.flow.layers[reader]) and pixels * convolution.num_output <= 2 * FLOAT_TILE:
+                averages[index] = reader
+        return averages
+
+    def _find_holders(self) -> dict[str, tuple[str, int]]:
+        """For every place inside the feature map of a Concat: that feature map, and the first channel."""
+        holders = {}
+        for layer in self.flow.layers:
+            if layer.type == "Concat" and layer.tops[0] in self.flow.hidden:
+                offset = 0
+                for name in layer.bottoms:
+                    holders[self.groups.find(name)] = (self.groups.find(layer.tops[0]), offset)
+                    offset += self.flow.blobs[name].shape[0]
+        return holders
+
+    def _outermost(self, name: str) -> tuple[str, int]:
+        """The feature map that a hidden blob lies in and that lies in no other, and the blob's first channel there."""
+        place, offset = self.groups.find(name), 0
+        while place in self.holders:
+            place, channel = self.holders[place]
+            offset += channel
+        return place, offset
+
+    def _find_places(self) -> dict[str, Place]:
+        places: dict[str, Place] = {}
+        for name in self.flow.hidden:
+            shape = self.flow.blobs[name].shape
+            first, last = self.flow.producers[name], self.flow.readers[name]
+            place = places.setdefault(self._outermost(name)[0], Place(shape, first, last, self.zeros[name]))
+            place.first, place.last = min(place.first, first), max(place.last, last)
+            place.shape = max(place.shape, shape)
+            place.widen(self._borders(name))
+        for index in self.flow.convolutions:
+            name = self.flow.layers[index].bottoms[0]
+            if name not in self.flow.hidden:
+                new = Place(self.flow.blobs[name].shape, index, index, self._entry_zero(index))
+                place = places.setdefault(self._entry_name(index), new)
+                place.last = index
+                place.widen(self._borders(name))
+        for index, product in self.flow.products.items():
+            places[entry_name(index)] = Place((product.weight.shape[1], 1, 1), index, index, SIGNED_ZERO)
+        return places
+
+    def _entry_name(self, index: int) -> str:
+        """The feature map that a convolution quantizes into: one for all that want the same codes of the same blob."""
+        convolution = self.flow.convolutions[index]
+        source = convolution.layer.bottoms[0]
+        root = self.map_groups.find(source) if source in self.flow.maps else self.flow.before_splits(source)
+        return f"\n{root}\n{convolution.bottom_scale!r}"
+
+    def _entry_zero(self, index: int) -> int:
+        convolution = self.flow.convolutions[index]
+        source = convolution.layer.bottoms[0]
+        floats = self.flow.blobs[source].dtype == np.float32
+        return 0 if floats and convolution.bottom_scale > 0 and self.flow.never_negative(source) else SIGNED_ZERO
+
+    def _find_sums(self) -> dict[int, int]:
+        """For each convolution that ends with an addition of maps, because the other map is there: the addition."""
+        sums = {}
+        for index, layer in enumerate(self.flow.layers):
+            if layer.tops and layer.tops[0] in self.flow.maps and self.flow.is_sum(layer):
+                last = max(self.flow.producers[name] for name in layer.bottoms)
+                if last in self.flow.convolutions and self.flow.convolutions[last].layer.tops[0] in layer.bottoms:
+                    sums[last] = index
+        return sums
+
+    def _allot_maps(self) -> dict[str, Floats]:
+        """Memory for every place of maps: an array that no other place needs while this one is alive."""
+        lives: dict[str, tuple[int, int]] = {}
+        made_by = {reader: index for index, reader in (*self.flow.pooled.items(), *self.sums.items())}
+        unmade = {self.flow.convolutions[index].layer.tops[0] for index in self.sums}
+        for name in self.flow.maps - unmade:
+            place, made, last = self.map_groups.find(name), self.flow.producers[name], self.flow.readers[name]
+            first, until = lives.get(place, (made, last))
+            lives[place] = min(first, made_by.get(made, made)), max(until, last)
+        slots: list[tuple[int, int]] = []
+        chosen = {}
+        for place, (first, until) in sorted(lives.items(), key=lambda item: item[1]):
+            size = math.prod(self.flow.blobs[place].shape)
+            slot = next((i for i, (_, busy_until) in enumerate(slots) if busy_until < first), len(slots))
+            slots[slot : slot + 1] = [(max(size, slots[slot][0]) if slot < len(slots) else size, until)]
+            chosen[place] = slot
+        memory = [np.zeros(size, np.float32) for size, _ in slots]
+        return {
+            place: memory[slot][: math.prod(shape)].reshape(-1, shape[0])
+            for place, slot in chosen.items()
+            for shape in [self.flow.blobs[place].shape]
+        }
+
+    def _map(self, name: str) -> Floats:
+        """The map (pixels, channels) that a blob is."""
+        return self.maps[self.map_groups.find(name)]
+
+    def _adds(self, name: str) -> bool:
+        return self.flow.is_sum(self.flow.layers[self.flow.producers[name]])
+
+    def _sum(self, layer: Layer) -> tuple[Step, str]:
+        """The step of an addition of maps, with the ReLU behind it, and what it is called."""
+        relu = self._rectified(layer)
+        run = add_maps(self._map(layer.bottoms[0]), self._map(layer.bottoms[1]), self._map(layer.tops[0]), relu)
+        return CodesStep(layer.tops[0], None, [run]), "sum and relu" if relu else "sum"
+
+    def _rectified(self, layer: Layer) -> bool:
+        """Whether a ReLU follows."""
+        return is_relu(self.flow.layers[self.flow.readers[layer.tops[0]]])
+
+    def _relu(self, layer: Layer) -> Step:
+        return CodesStep(layer.tops[0], None, [rectify_map(self._map(layer.bottoms[0]))])
+
+    def _average(self, layer: Layer) -> Step:
+        source = self._map(layer.bottoms[0])
+        return BlobStep(layer.bottoms[0], None, [], lambda: mean_of_map(source), layer.tops[0])
+
+    def _borders(self, name: str) -> Pads:
+        """The borders that the reader of a blob needs."""
+        reader, shape = self.flow.readers[name], self.flow.blobs[name].shape
+        if reader in self.flow.convolutions:
+            return self.flow.convolutions[reader].pads(shape)
+        windows = pool_windows(self.flow.layers[reader], shape) if self.flow.layers[reader].type == "Pooling" else None
+        return windows[2] if windows else (0, 0, 0, 0)
+
+    def _allot(self) -> dict[str, Storage]:
+        """Memory for every place: an arena that no other place needs while this one is alive."""
+        arenas: list[tuple[Buffer[vec[u8]], int]] = []
+        storages = {}
+        for name, place in sorted(self.places.items(), key=lambda item: item[1].first):
+            slot = next((i for i, (_, busy_until) in enumerate(arenas) if busy_until < place.first), len(arenas))
+            buffer = arenas[slot][0] if slot < len(arenas) else byte_buffer(FEATURES + SLACK)
+            arenas[slot : slot + 1] = [(buffer, place.last)]
+            channels, h, w = place.shape
+            storages[name] = Storage(buffer, h, w, pixel_bytes(channels), *place.borders, place.zero)
+        return storages
+
+    def _storage(self, name: str) -> Storage:
+        """Where a hidden blob lies."""
+        place, offset = self._outermost(name)
+        return replace(self.storages[place], offset=offset, spare=self.groups.find(name) == place)
+
+    def _frame(self, name: str) -> list[Action]:
+        """What fills the border of a hidden blob's feature map, if this is the first layer that writes into it."""
+        place, _ = self._outermost(name)
+        if place in self.framed:
+            return []
+        self.framed.add(place)
+        return frame(kernels.narrow(), self.storages[place])
+
+    def _convolution(self, convolution: Convolution8, index: int) -> tuple[Step, str]:
+        """The step of a convolution, and what it is called."""
+        source, target = convolution.layer.bottoms[0], convolution.layer.tops[0]
+        shape = self.flow.blobs[source].shape
+        pads = convolution.pads(shape)
+        place = (pads[0], pads[2])
+        hidden = source in self.flow.hidden
+        bottom = self._storage(source) if hidden else self.storages[self._entry_name(index)]
+        level = self._level(convolution, target in self.flow.hidden and runs_in_lanes(convolution, bottom.zero))
+        entry: Entry | MapEntry | None = None
+        actions: list[Action] = []
+        if not hidden and self._entry_name(index) not in self.entered:
+            self.entered.add(self._entry_name(index))
+            if source in self.flow.maps:
+                entry = MapEntry(convolution.layer, convolution.bottom_scale, bottom, self._map(source))
+            else:
+                entry = Entry(level, self.workshop, convolution.layer, convolution.bottom_scale, bottom, shape)
+            actions += frame(level, bottom)
+        if target in self.flow.hidden:
+            stairs = self.flow.stairs[index]
+            actions += self._frame(target)
+            top = self._storage(target)
+            make = depthwise_to_codes if convolution.depthwise else dense_to_codes
+            run, kernel = make(level, self.workshop, convolution, stairs, bottom, top, place)
+            return CodesStep(source, entry, [*actions, run]), f"{kernel}, codes out"
+        size = self.flow.blobs[target].shape[1:]
+        if index in self.averages:
+            target = self.flow.layers[self.averages[index]].tops[0]
+            compute, kernel = dense_to_means(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
+            return BlobStep(source, entry, actions, compute, target), kernel
+        if index in self.flow.pooled:
+            pooling = self.flow.layers[self.flow.pooled[index]]
+            pool, pooled = pool_window(pooling, self.flow.blobs[target].shape), self.flow.blobs[pooling.tops[0]].shape
+            assert pool is not None
+            run, kernel = dense_to_pooled(
+                level, self.workshop, convolution, bottom, (size[0], size[1]), place, pool, (pooled[1], pooled[2]),
+                self._map(pooling.tops[0]),
+            )  # fmt: skip
+            return CodesStep(source, entry, [*actions, run]), f"{kernel}, float32 inside"
+        if target in self.flow.maps:
+            run, kernel = self._to_map(level, convolution, index, bottom)
+            return CodesStep(source, entry, [*actions, run]), f"{kernel}, float32 inside"
+        make_blob = depthwise_to_blob if convolution.depthwise else dense_to_blob
+        compute, kernel = make_blob(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
+        return BlobStep(source, entry, actions, compute, target), f"{kernel}, {self.flow.blobs[target].dtype} out"
+
+    def _to_map(self, level: Kernels, convolution: Convolution8, index: int, bottom: Storage) -> tuple[Action, str]:
+        """What computes a map of floats, and what it is called."""
+        source, target = convolution.layer.bottoms[0], convolution.layer.tops[0]
+        pads, (_, out_h, out_w) = convolution.pads(self.flow.blobs[source].shape), self.flow.blobs[target].shape
+        arguments = (level, self.workshop, convolution, bottom, (out_h, out_w), (pads[0], pads[2]))
+        if index not in self.sums:
+            return dense_to_map(*arguments, self._map(target))
+        layer = self.flow.layers[self.sums[index]]
+        (other,) = (name for name in layer.bottoms if name != target)
+        relu = self._rectified(layer)
+        run, kernel = dense_to_map(*arguments, self._map(layer.tops[0]), self._map(other), rectified=relu)
+        return run, f"{kernel} and sum{' and relu' if relu else ''}"
+
+    def _product(self, product: Convolution8, index: int) -> tuple[Step, str]:
+        """The step of an InnerProduct, and what it is called."""
+        source, target = product.layer.bottoms[0], product.layer.tops[0]
+        level, bottom = self._level(product, lanes=False), self.storages[entry_name(index)]
+        entry = Entry(
+            level, self.workshop, product.layer, product.bottom_scale, bottom, (product.weight.shape[1], 1, 1)
+        )
+        compute, kernel = dense_to_blob(level, self.workshop, product, bottom, (1, 1), (0, 0))
+        shape = self.flow.blobs[target].shape
+        return BlobStep(source, entry, [], lambda: compute().reshape(shape), target), f"{kernel}, float32 out"
+
+    @staticmethod
+    def _level(convolution: Convolution8, lanes: bool) -> Kernels:
+        """Vectors of 256 bits for dot products of short patches, which spend their time adding up lanes."""
+        short = math.prod(convolution.weight.shape[1:]) <= NARROW_PATCH
+        return kernels.narrow() if short and not lanes and not convolution.depthwise else kernels.wide()
+
+    def _pooling(self, layer: Layer) -> tuple[Step, str]:
+        """The step of max pooling on codes, and what it is called."""
+        source, target = layer.bottoms[0], layer.tops[0]
+        shape = self.flow.blobs[source].shape
+        windows = pool_windows(layer, shape)
+        assert windows is not None
+        kernel, stride, borders = windows
+        actions = self._frame(target)
+        level = kernels.wide()
+        place = (borders[0], borders[2])
+        run = max_pool(level, kernel, stride, shape[0], self._storage(source), self._storage(target), place)
+        return CodesStep(source, None, [*actions, run]), f"max_pool {level.name}, codes out"
+
+
+def entry_name(index: int) -> str:
+    """The name of the feature map that a convolution quantizes its float blob into; no blob is called so."""
+    return f"\n{index}"

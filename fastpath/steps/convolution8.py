@@ -1,0 +1,118 @@
+"""An int8 convolution as the steps need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastpath.kernels import Kernels
+from fastpath.kernels.source.capacity import CHANNELS
+from fastpath.kernels.staircase import Stairs, find_steps, fit, fit_bent
+from fastpath.layers.activation import CLIP, NONE, RELU, Activation
+from fastpath.layers.common import Floats
+from fastpath.layers.epilogue import Epilogue
+from fastpath.layers.window import Pads, Window, resolve_pads
+from fastpath.layers.window import Window as LayerWindow
+from fastpath.rounding import quantize
+from spec.graph import Layer, Shape
+
+STEEPEST = np.float32(1000)
+"""The steepest slope of a leaky ReLU that integers stand for."""
+
+
+@dataclass
+class Convolution8:
+    """An int8 Convolution or ConvolutionDepthWise: weights (num_output, channels a group, kernel_h, kernel_w)."""
+
+    layer: Layer
+    window: LayerWindow
+    weight: NDArray[np.int8]
+    depthwise: bool
+    activation: Activation
+    bias: Floats | None
+    descale: Floats
+    bottom_scale: np.float32
+    top_scale: np.float32 | None
+    slopes: Floats | None = None
+    """What negative values are multiplied by behind all other steps, per channel: the layer behind is leaky."""
+
+    @property
+    def num_output(self) -> int:
+        """Output channels."""
+        return int(self.weight.shape[0])
+
+    @property
+    def bounds(self) -> NDArray[np.int64]:
+        """What the magnitude of the sums of each output channel cannot exceed."""
+        bounds: NDArray[np.int64] = np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)) * 128
+        return bounds
+
+    def pads(self, shape: Shape) -> Pads:
+        """The borders (above, below, left, right) that a bottom blob of this shape gets."""
+        return resolve_pads(self.layer, self.window, shape[1], shape[2], int8=True)
+
+    def epilogue(self, top_scale: np.float32 | None, repeat: int = 1) -> Epilogue:
+        """The float steps, with requantization where there is a top scale, for `repeat` times the channels."""
+        bias = None if self.bias is None else np.tile(self.bias, repeat)
+        descale = np.tile(self.descale, repeat)
+        return Epilogue(self.layer, self.activation, bias, descale, top_scale, float(self.bounds.max()))
+
+    def stairs(self, top_scale: np.float32) -> Stairs | None:
+        """Integers for all float steps, or None where there are none."""
+        if self.activation.type not in (NONE, RELU, CLIP) or not top_scale > 0:
+            return None
+        if self.activation.type == CLIP and not self.activation.params[0] <= self.activation.params[1]:
+            return None
+        if not np.isfinite(self.descale).all() or self.descale.min() < 0:
+            return None
+        epilogue = self.epilogue(top_scale)
+        if epilogue.must_check:
+            return None
+        if self.slopes is not None:
+            return self._bent_stairs(top_scale, self.slopes)
+
+        def chain(sums: NDArray[np.float32]) -> NDArray[np.int8]:
+            epilogue(sums)
+            return sums.astype(np.int8)
+
+        bounds = self.bounds
+        extremes = chain(np.stack([-bounds, bounds], axis=1).astype(np.float32))
+        low, high = int(extremes.min()), int(extremes.max())
+        if low == high:
+            return None
+        return fit(find_steps(chain, bounds, low, high), self._codes_per_sum(top_scale), bounds, low, high)
+
+    def _codes_per_sum(self, top_scale: np.float32) -> NDArray[np.float64]:
+        return self.descale.astype(np.float64) * np.float64(top_scale)
+
+    def _bent_stairs(self, top_scale: np.float32, slopes: Floats) -> Stairs | None:
+        """The same with a leaky ReLU behind bias and activation."""
+        if not (np.abs(slopes) <= STEEPEST).all() or self.num_output > CHANNELS // 2:
+            return None
+        float_steps = self.epilogue(None)
+
+        def positive(sums: NDArray[np.float32]) -> NDArray[np.int8]:
+            float_steps(sums)
+            return (sums > 0).astype(np.int8)
+
+        def chain(sums: NDArray[np.float32]) -> NDArray[np.int8]:
+            float_steps(sums)
+            return quantize(np.where(sums < 0, sums * slopes[:, np.newaxis], sums), top_scale)
+
+        bounds = self.bounds
+        bend = find_steps(positive, bounds, 0, 1)[:, 0]
+        turns = np.stack([-bounds, np.maximum(bend - 1, -bounds), np.minimum(bend, bounds), bounds], axis=1)
+        extremes = chain(turns.astype(np.float32))
+        low, high = int(extremes.min()), int(extremes.max())
+        if low == high:
+            return None
+        per_sum = self._codes_per_sum(top_scale)
+        return fit_bent(chain, bend, per_sum, per_sum * slopes, bounds, low, high)
+
+
+def window_record(kernels: Kernels, window: LayerWindow, out_h: int, out_w: int) -> Window:
+    """The record of a layer's window."""
+    record: Window = kernels.records.Window(*window.kernel, *window.dilation, *window.stride, out_h, out_w)
+    return record
