@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastpath.accuracy.network import FastEngine
-from fastpath.accuracy.samples import Sample, spread
+from fastpath.accuracy.samples import Sample, counted, spread
 from fastpath.calibration.weight_scales import CONVOLUTION_TYPES
 from fastpath.layers.common import Array
 from spec.graph import Graph, Layer
@@ -82,7 +82,7 @@ def figures(name: str, blobs: Sequence[Array]) -> InputFigures:
 def _count(count: int) -> Iterator[str]:
     if count < FEW_SAMPLES:
         yield (
-            f"only {count} samples: activations of other inputs may be larger than any seen here; "
+            f"only {counted(count)}: activations of other inputs may be larger than any seen here; "
             "give 100 or more that look like what the network will meet"
         )
 

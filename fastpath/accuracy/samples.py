@@ -57,6 +57,11 @@ class Sample:
         return list(self.feeds().values())
 
 
+def counted(count: int, noun: str = "sample") -> str:
+    """A number of things in words: 1 sample, 2 samples."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def open_samples(words: Sequence[str], inputs: Sequence[str], load: Load, *, stacks: bool = False) -> list[Sample]:
     """The samples that `words` name.
 

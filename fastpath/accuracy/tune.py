@@ -14,7 +14,7 @@ import numpy as np
 
 from fastpath.accuracy.goals import Goal, Judge, Score
 from fastpath.accuracy.network import FastEngine, blob_shapes, layer_costs, quantizable
-from fastpath.accuracy.samples import Sample, spread
+from fastpath.accuracy.samples import Sample, counted, spread
 from fastpath.accuracy.search import Choices, Search, Statistics, int8_operator, static_operator
 from fastpath.accuracy.sensitivity import noise_share, replaced_one_by_one
 from fastpath.accuracy.tables import later_of_type, quantized, table_text
@@ -162,7 +162,7 @@ class _Tuning:
     def name(self, base: str, floats: Collection[str]) -> str:
         """What a candidate with exceptions is called."""
         count = len(floats) - len(self.limits.never_int8)
-        return f"{base}, {count} layer{'s' if count != 1 else ''} float"
+        return f"{base}, {counted(count, 'layer')} float"
 
     def baseline(self, method: str) -> list[Row]:
         """The rows that ncnn2table writes by a method."""

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from fastpath.accuracy.compare import Comparison, LayerTrace, cause, compare
 from fastpath.accuracy.metrics import as_json
-from fastpath.accuracy.samples import open_samples
+from fastpath.accuracy.samples import counted, open_samples
 from fastpath.commands.engines import RUN_ENGINES, open_engine
 from fastpath.commands.inputs import ImageOptions, image_options, load_input
 from fastpath.commands.tune import shown_progress, wide_console
@@ -79,7 +79,7 @@ def show(comparisons: list[Comparison], count: int) -> None:
     console = wide_console()
     first, *others = comparisons
     worst = first.worst()
-    table = Table(title=f"int8 beside float on {count} samples ({first.engine}), SNR in dB")
+    table = Table(title=f"int8 beside float on {counted(count)} ({first.engine}), SNR in dB")
     table.add_column("layer", overflow="fold")
     table.add_column("type", no_wrap=True)
     for heading in ("cosine", "max error", "SNR", "own", "inherited", "alone", "saturated"):

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from fastpath.accuracy.evaluate import Evaluation, evaluate
 from fastpath.accuracy.metrics import as_json
-from fastpath.accuracy.samples import open_samples
+from fastpath.accuracy.samples import counted, open_samples
 from fastpath.commands.command_line import report
 from fastpath.commands.engines import RUN_ENGINES, open_engine
 from fastpath.commands.inputs import ImageOptions, image_options, load_input
@@ -76,7 +76,7 @@ def command(
     show(found, len(opened))
     if json_path is not None:
         write_files({json_path: as_json([each.record() for each in found])})
-    report(f"{len(opened)} samples, {time.perf_counter() - start:.1f} s")
+    report(f"{counted(len(opened))}, {time.perf_counter() - start:.1f} s")
 
 
 def model_names(models: list[tuple[str, str]]) -> list[str]:
@@ -98,7 +98,7 @@ def read_lines(path: str | None) -> list[str] | None:
 
 def show(found: list[Evaluation], count: int) -> None:
     """Print a row per model, with the columns that mean something for it."""
-    table = Table(title=f"{count} samples")
+    table = Table(title=counted(count))
     columns: list[tuple[str, Callable[[Evaluation], str]]] = [
         ("model", lambda each: each.name),
         ("top-1", lambda each: _percent(each.top1)),

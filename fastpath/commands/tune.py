@@ -17,7 +17,7 @@ from fastpath.accuracy.data_checks import check_data
 from fastpath.accuracy.goals import Goal, Judge, parse_goal
 from fastpath.accuracy.metrics import Labels, as_json
 from fastpath.accuracy.network import FastEngine
-from fastpath.accuracy.samples import Sample, open_samples, read_array
+from fastpath.accuracy.samples import Sample, counted, open_samples, read_array
 from fastpath.accuracy.tables import quantized
 from fastpath.accuracy.tune import BASELINES, Limits, Outcome, Progress, tune
 from fastpath.commands.command_line import report
@@ -104,7 +104,7 @@ def command(
     if json_path is not None:
         write_files({json_path: as_json(record(outcome))})
     show(outcome, graph, len(judging))
-    report(f"{time.perf_counter() - start:.0f} s, {len(calibrating)} samples to calibrate, {len(judging)} to judge")
+    report(f"{time.perf_counter() - start:.0f} s, {counted(len(calibrating))} to calibrate, {len(judging)} to judge")
     return 0 if outcome.reached else NOT_REACHED
 
 
@@ -130,7 +130,7 @@ def read_labels(path: str | None) -> Labels | None:
 def warn_of_coarse_goal(goal: Goal, count: int) -> None:
     """Say so where one sample more or less already crosses the goal."""
     if goal.kind == "top1" and 0 < goal.value < 100 / count:
-        report(f"warning: {goal.text()} means none of {count} samples: judge by at least {100 / goal.value:.0f}")
+        report(f"warning: {goal.text()} means none of {counted(count)}: judge by at least {100 / goal.value:.0f}")
 
 
 def record(outcome: Outcome) -> dict[str, object]:
@@ -170,7 +170,7 @@ def record(outcome: Outcome) -> dict[str, object]:
 def show(outcome: Outcome, graph: Graph, count: int) -> None:
     """Print the candidates, the exceptions with what they buy, and the verdict."""
     console = wide_console()
-    table = Table(title=f"Measured on {count} samples")
+    table = Table(title=f"Measured on {counted(count)}")
     for heading in ("candidate", "SNR", "top-1 differs", "accuracy", "MACs in int8", "float layers"):
         table.add_column(heading, justify="left" if heading == "candidate" else "right")
     for candidate in outcome.candidates:

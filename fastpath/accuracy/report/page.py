@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from fastpath.accuracy.compare import Comparison, LayerTrace, cause
 from fastpath.accuracy.report import charts
+from fastpath.accuracy.samples import counted
 from spec.graph import Graph
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -28,7 +29,7 @@ def render(comparisons: Sequence[Comparison], int8_graph: Graph, title: str, sam
     ranked = worst_layers(first)
     return environment.from_string(TEMPLATE.read_text()).render(
         title=title,
-        samples=samples,
+        samples=counted(samples),
         comparisons=comparisons,
         first=first,
         worst=worst,
