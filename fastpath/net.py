@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import chain, islice, zip_longest
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +27,11 @@ from numpy.typing import NDArray
 from fastpath.layers import PREPARE
 from fastpath.layers.common import Array, Operator
 from fastpath.option import Option
-from fastpath.parallel import Infer, in_order
+from fastpath.parallel import in_order
 from fastpath.planner import Plans
 from fastpath.planning.plan import Plan, PlanRow
 from fastpath.profile import LayerTime, profile_layers, profile_plan
-from spec.errors import GraphError, UnsupportedError, UsageError
+from spec.errors import AssayError, GraphError, UnsupportedError, UsageError
 from spec.formats.param import read_param
 from spec.formats.weights import read_weights
 from spec.graph import Graph, Layer, Shape
@@ -86,6 +88,18 @@ class Net:
     def output_names(self) -> list[str]:
         """The blobs that nobody reads, in the order of their indexes."""
         return self._loaded().output_names()
+
+    def __getstate__(self) -> tuple[Option, Graph | None, bool]:
+        """What another process needs: layers are prepared anew there."""
+        return self.opt, self._graph, bool(self._operators)
+
+    def __setstate__(self, state: tuple[Option, Graph | None, bool]) -> None:
+        self.opt, graph, prepared = state
+        self.clear()
+        if graph is not None:
+            self._set_graph(graph)
+        if graph is not None and prepared:
+            self._prepare(graph)
 
     def clear(self) -> None:
         """Forget structure and weights."""
@@ -164,31 +178,50 @@ class Net:
 
     def map(
         self,
-        inputs: Iterable[Mapping[str, object] | object],
+        inputs: Iterable[Any] | Mapping[str, Iterable[Any]],
         wanted: Sequence[str] | None = None,
         *,
-        workers: int = 1,
+        workers: int | None = None,
+        load: Callable[[Any], Any] | None = None,
     ) -> Iterator[dict[str, Array]]:
         """`infer` for every input, in their order, by so many processes that share the weights.
 
-        An input is a mapping from blob names to data, or the data of the network's only input. AssayError, with the
-        number of the input, for one that cannot run and for a process that dies. With several workers inputs are taken
-        a few ahead of the results.
+        ncnn has no batch axis: a blob is one input. So a batch is whatever gives inputs one after the other: a list, a
+        generator, or an array whose first axis counts the inputs. An input is the data of the network's only input, or
+        a mapping from blob names to data; a mapping in the place of `inputs` maps blob names to batches of one length.
+        `load` makes an input of an item in the process that runs it, for example `numpy.load` of file names. Without
+        `workers` it is `opt.num_threads`.
+
+        With several workers inputs are taken a few ahead of the results, and plans are made once, before the processes
+        start. AssayError, with the number of the input, for one that cannot run and for a process that dies; the other
+        results that were not yet taken are lost then.
         """
-        graph = self._loaded()
+        items = _rows(inputs) if isinstance(inputs, Mapping) else iter(inputs)
+        count = self.opt.num_threads if workers is None else workers
+        if count > 1 and load is None:
+            items = self._planned(items)
+        return in_order(partial(_infer_item, self, wanted, load), items, count)
+
+    def prepare(self, feeds: Mapping[str, object]) -> None:
+        """Make the plan for inputs of these shapes now, instead of when they come a second time."""
+        self._plan({self.blob_name(name): as_array(data) for name, data in feeds.items()}, at_once=True)
+
+    def _planned(self, items: Iterator[Any]) -> Iterator[Any]:
+        """The items, after a plan was made for the first; its faults are told by the process that runs it."""
+        first = list(islice(items, 1))
+        if first and all(isinstance(data, np.ndarray) for data in _data_of(first[0])):
+            with suppress(AssayError):
+                self.prepare(self.feeds(first[0]))
+        return chain(first, items)
+
+    def feeds(self, item: Any) -> Mapping[str, object]:
+        """Data by input: a mapping as it is, or the data of the network's only input."""
+        if isinstance(item, Mapping):
+            return item
         names = self.input_names()
-
-        def feeds(item: Mapping[str, object] | object) -> Mapping[str, object]:
-            if isinstance(item, Mapping):
-                return item
-            if len(names) != 1:
-                raise UsageError(f"the network has {len(names)} inputs: map needs mappings from blob names to data")
-            return {names[0]: item}
-
-        def infer(item: Mapping[str, object]) -> dict[str, Array]:
-            return self.infer(item, wanted)
-
-        return in_order(infer, partial(_rebuilt, graph, self.opt, wanted), map(feeds, inputs), workers)
+        if len(names) != 1:
+            raise UsageError(f"the network has {len(names)} inputs: expected a mapping from blob names to data")
+        return {names[0]: item}
 
     def profile(self, feeds: Mapping[str, object], runs: int = 10) -> list[LayerTime]:
         """The shortest time of each layer that does something, over so many runs, with its multiplications."""
@@ -269,6 +302,7 @@ class Net:
         self._known = set(self._blobs)
 
     def _prepare(self, graph: Graph) -> None:
+        self.opt.warn_of_unheeded()
         with np.errstate(all="ignore"):
             self._operators = [self._prepared(layer) for layer in graph]
         self._plans = Plans()
@@ -283,19 +317,31 @@ class Net:
         return PREPARE[layer.type](layer)
 
 
-def _rebuilt(graph: Graph, opt: Option, wanted: Sequence[str] | None) -> Infer:
-    """`Net.infer` of a network prepared anew, in a process that shares no memory."""
-    net = Net()
-    net.opt = opt
-    net._set_graph(graph)
-    net._prepare(graph)
-    return lambda feeds: net.infer(feeds, wanted)
+def _infer_item(
+    net: Net, wanted: Sequence[str] | None, load: Callable[[Any], Any] | None, item: Any
+) -> dict[str, Array]:
+    return net.infer(net.feeds(item if load is None else load(item)), wanted)
+
+
+def _data_of(item: Any) -> Iterable[object]:
+    return item.values() if isinstance(item, Mapping) else [item]
+
+
+def _rows(batches: Mapping[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
+    """The inputs of a batch for each blob; UsageError where one ends before the others."""
+    end = object()
+    for row in zip_longest(*batches.values(), fillvalue=end):
+        if any(data is end for data in row):
+            raise UsageError(f"the batches for {', '.join(batches)} differ in length")
+        yield dict(zip(batches, row, strict=True))
 
 
 class Extractor:
     """The blobs of one inference.
 
-    `input` again starts the next one: what was computed before is forgotten, and its memory used again.
+    `input` again starts the next one: what was computed before is forgotten, and its memory used again. A plan keeps
+    its activations in memory of its own; elsewhere big blobs are made in memory that nobody holds any more. So an
+    extractor in a loop allocates outputs and little else, and one for each inference does no worse.
     """
 
     def __init__(self, net: Net) -> None:
@@ -311,10 +357,10 @@ class Extractor:
     def input(self, name_or_index: str | int, data: object) -> int:
         """Feed any blob, by name or blob index; feeding one that a layer makes cuts the graph there.
 
-        `data` is an array, a Blob or nested lists of 1 to 4 dims: floats of any width become float32, int8 and int32
-        stay, int64 becomes int32. A contiguous array of the right type is not copied, so leave it alone until the
-        extraction is done. What was computed from earlier inputs is forgotten. UsageError for other types and ranks,
-        GraphError for an unknown blob.
+        `data` is an array, a Blob or nested lists of 1 to 4 dims, none of them a batch axis: floats of any width become
+        float32, int8 and int32 stay, int64 becomes int32. A contiguous array of the right type is not copied, so leave
+        it alone until the extraction is done. What was computed from earlier inputs is forgotten. UsageError for other
+        types and ranks, GraphError for an unknown blob.
         """
         self._fed[self._net.blob_name(name_or_index)] = as_array(data)
         self._computed.clear()
@@ -323,9 +369,10 @@ class Extractor:
     def extract(self, name_or_index: str | int, type: int = FLOAT32_EXTRACT, *, copy: bool = True) -> tuple[int, Array]:
         """The pair of 0 and the blob, running what it needs.
 
-        With type 0 an int8 blob comes back as float32 of the same numbers; with type 1 it stays int8. The array is the
-        caller's own; with `copy=False` it may share memory with blobs of this extractor. GraphError for an unknown
-        blob, an input that was not fed, or a layer that cannot run on its bottoms.
+        With type 0 an int8 blob comes back as float32 of the same numbers; with type 1 it stays int8. The array is a
+        copy and the caller's own. With `copy=False` it may be a view of the data that was fed or of a blob of this
+        extractor: writing to it changes those, but no later inference changes it. GraphError for an unknown blob, an
+        input that was not fed, or a layer that cannot run on its bottoms.
         """
         name = self._net.blob_name(name_or_index)
         if name not in self._fed and name not in self._computed:

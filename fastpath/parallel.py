@@ -1,8 +1,8 @@
-"""Many inputs through one network, in several processes that share its weights.
+"""Many inputs through the same work, in several processes that share its memory.
 
-Where processes can be forked they share the memory of the prepared network until one of them writes to it, which none
-does; elsewhere each prepares the network for itself. Results come in the order of the inputs. A process that dies takes
-nothing with it silently: the error names the input that it was working on.
+Where processes can be forked they share the memory of a prepared network until one of them writes to it, which none
+does; elsewhere each gets the work pickled, and prepares the network for itself. Results come in the order of the
+inputs. A process that dies takes nothing with it silently: the error names the input that it was working on.
 """
 
 from __future__ import annotations
@@ -11,22 +11,26 @@ import multiprocessing
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, TypeVar
 
-from fastpath.layers.common import Array
 from spec.errors import AssayError, UsageError
 
-Feeds = Mapping[str, object]
-Blobs = dict[str, Array]
-Infer = Callable[[Feeds], Blobs]
-"""Runs the network once."""
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 AHEAD = 2
 """Inputs given out for each process beyond the result that is waited for."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What an input that cannot run says, on its way between processes."""
+
+    text: str
 
 
 @dataclass(eq=False)
@@ -38,36 +42,37 @@ class Worker:
     position: int | None = None
 
 
-def in_order(infer: Infer, rebuild: Callable[[], Infer], inputs: Iterable[Feeds], workers: int) -> Iterator[Blobs]:
-    """The blobs for each of the inputs, in their order, by so many processes.
+def in_order(work: Callable[[Item], Found], inputs: Iterable[Item], workers: int) -> Iterator[Found]:
+    """What `work` makes of each of the inputs, in their order, by so many processes, which start with the first.
 
-    `infer` runs here and in forked processes; processes that start from nothing get the picklable `rebuild`.
-    UsageError for fewer than one worker, AssayError for an input that cannot run and for a process that dies, both
-    with the number of the input, counted from 0.
+    Where processes cannot be forked `work` must be picklable. UsageError for fewer than one worker, AssayError for an
+    input that cannot run and for a process that dies, both with the number of the input, counted from 0.
     """
     if workers < 1:
-        raise UsageError(f"map needs at least one worker, not {workers}")
+        raise UsageError(f"expected at least one worker, but got {workers}")
     if workers == 1:
-        return _here(infer, inputs)
-    return _there(infer, rebuild, inputs, workers)
+        return _here(work, inputs)
+    return _there(work, inputs, workers)
 
 
-def _here(infer: Infer, inputs: Iterable[Feeds]) -> Iterator[Blobs]:
-    for position, feeds in enumerate(inputs):
+def _here(work: Callable[[Item], Found], inputs: Iterable[Item]) -> Iterator[Found]:
+    for position, item in enumerate(inputs):
         try:
-            blobs = infer(feeds)
+            found = work(item)
         except AssayError as error:
             raise AssayError(f"input {position}: {error}") from error
-        yield blobs
+        yield found
 
 
-def _there(infer: Infer, rebuild: Callable[[], Infer], inputs: Iterable[Feeds], workers: int) -> Iterator[Blobs]:
-    crew = [_start(infer, rebuild) for _ in range(workers)]
+def _there(work: Callable[[Item], Found], inputs: Iterable[Item], workers: int) -> Iterator[Found]:
+    crew: list[Worker] = []
     source = enumerate(inputs)
-    done: dict[int, Blobs] = {}
+    done: dict[int, Found] = {}
     wanted = given = 0
     more = True
     try:
+        for _ in range(workers):
+            crew.append(_start(work, crew))
         while True:
             for worker in crew:
                 if more and worker.position is None and given < wanted + workers * AHEAD:
@@ -75,9 +80,9 @@ def _there(infer: Infer, rebuild: Callable[[], Infer], inputs: Iterable[Feeds], 
                     if task is None:
                         more = False
                         break
-                    worker.position, feeds = task
+                    worker.position, item = task
                     given += 1
-                    _send(worker, feeds)
+                    _send(worker, item)
             while wanted in done:
                 yield done.pop(wanted)
                 wanted += 1
@@ -87,9 +92,8 @@ def _there(infer: Infer, rebuild: Callable[[], Infer], inputs: Iterable[Feeds], 
                     return
                 continue
             for connection in wait([worker.connection for worker in busy.values()]):
-                worker = busy[id(connection)]
-                position, blobs = _receive(worker)
-                done[position] = blobs
+                position, found = _receive(busy[id(connection)])
+                done[position] = found
     finally:
         for worker in crew:
             worker.connection.close()
@@ -98,14 +102,14 @@ def _there(infer: Infer, rebuild: Callable[[], Infer], inputs: Iterable[Feeds], 
             worker.process.join()
 
 
-def _send(worker: Worker, feeds: Feeds) -> None:
+def _send(worker: Worker, item: object) -> None:
     try:
-        worker.connection.send(dict(feeds))
+        worker.connection.send(item)
     except OSError:
         raise _death(worker) from None
 
 
-def _receive(worker: Worker) -> tuple[int, Blobs]:
+def _receive(worker: Worker) -> tuple[int, Any]:
     """The result that a process has sent, which is free afterwards."""
     position = worker.position
     assert position is not None
@@ -114,8 +118,8 @@ def _receive(worker: Worker) -> tuple[int, Blobs]:
     except (EOFError, OSError):
         raise _death(worker) from None
     worker.position = None
-    if isinstance(answer, str):
-        raise AssayError(f"input {position}: {answer}")
+    if isinstance(answer, Failure):
+        raise AssayError(f"input {position}: {answer.text}")
     return position, answer
 
 
@@ -126,30 +130,33 @@ def _death(worker: Worker) -> AssayError:
     return AssayError(f"input {worker.position}: the process that worked on it ended {how}")
 
 
-def _start(infer: Infer, rebuild: Callable[[], Infer]) -> Worker:
+def _start(work: Callable[[Any], Any], crew: list[Worker]) -> Worker:
     forks = sys.platform == "linux" and threading.active_count() == 1
     context = multiprocessing.get_context("fork" if forks else "spawn")
     ours, theirs = context.Pipe()
-    arguments = (theirs, infer, None) if forks else (theirs, None, rebuild)
-    process = context.Process(target=_work, args=arguments, daemon=True)  # type: ignore[attr-defined]
+    inherited = [ours, *(worker.connection for worker in crew)] if forks else []
+    process = context.Process(target=_serve, args=(theirs, work, inherited), daemon=True)  # type: ignore[attr-defined]
     process.start()
     theirs.close()
     return Worker(process, ours)
 
 
-def _work(connection: Connection[Any, Any], infer: Infer | None, rebuild: Callable[[], Infer] | None) -> None:
-    """The life of a process: inputs in, blobs or the message of an error out."""
+def _serve(connection: Connection[Any, Any], work: Callable[[Any], Any], inherited: list[Connection[Any, Any]]) -> None:
+    """The life of a process: inputs in, results or failures out.
+
+    `inherited` are ends of pipes that a fork has copied: while they were open, nobody would notice that the process
+    that gives out inputs is gone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if infer is None:
-        assert rebuild is not None
-        infer = rebuild()
+    for copied in inherited:
+        copied.close()
     while True:
         try:
-            feeds = connection.recv()
+            item = connection.recv()
         except (EOFError, OSError):
             return
         try:
-            answer: Blobs | str = infer(feeds)
+            answer = work(item)
         except AssayError as error:
-            answer = str(error)
+            answer = Failure(str(error))
         connection.send(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from fastpath.accuracy.metrics import (
 from fastpath.accuracy.network import Engine
 from fastpath.accuracy.samples import Sample
 from fastpath.layers.common import Array
+from fastpath.parallel import in_order
 from spec.errors import UsageError
 
 TOP = 5
@@ -71,7 +73,6 @@ class _Tally:
     """What one network has shown so far."""
 
     name: str
-    network: Engine
     difference: Difference = NO_DIFFERENCE
     agreeing: int = 0
     classified: int = 0
@@ -91,11 +92,13 @@ def evaluate(
     labels: Labels | None = None,
     characters: list[str] | None = None,
     texts: list[str] | None = None,
+    workers: int = 1,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> list[Evaluation]:
     """Run all networks on all samples. The first network is the reference of the others, and of itself.
 
-    UsageError for an output that does not exist, or another number of labels or texts than samples.
+    `workers` processes share the samples; the figures do not depend on it, but for the milliseconds. UsageError for an
+    output that does not exist, or another number of labels or texts than samples.
     """
     names = networks[0][1].output_names()
     wanted = output or names[0]
@@ -106,23 +109,35 @@ def evaluate(
             raise UsageError(f"there are {len(given)} {what} for {len(samples)} samples")
     if texts is not None and characters is None:
         raise UsageError("texts need the characters of the network")
-    tallies = [_Tally(name, network) for name, network in networks]
-    for position, sample in enumerate(samples):
+    tallies = [_Tally(name) for name, _ in networks]
+    work = partial(_outputs, [network for _, network in networks], samples, wanted)
+    for position, found in enumerate(in_order(work, range(len(samples)), workers)):
+        _count(tallies, found, None if labels is None else int(labels[position]), characters)
         progress("evaluate", position, len(samples))
-        label = None if labels is None else int(labels[position])
-        _run(tallies, sample, wanted, label, characters)
     reference = tallies[0]
     return [_figures(tally, reference, len(samples), labels is not None, characters, texts) for tally in tallies]
 
 
-def _run(tallies: list[_Tally], sample: Sample, wanted: str, label: int | None, characters: list[str] | None) -> None:
-    feeds = sample.feeds()
-    expected: Array | None = None
-    for tally in tallies:
+def _outputs(
+    networks: Sequence[Engine], samples: Sequence[Sample], wanted: str, position: int
+) -> list[tuple[Array, float]]:
+    """What each network makes of a sample, and the seconds that it took."""
+    feeds = samples[position].feeds()
+    outputs = []
+    for network in networks:
         start = time.perf_counter()
-        found = tally.network.run(feeds, [wanted])[wanted]
-        tally.seconds += time.perf_counter() - start
-        expected = found if expected is None else expected
+        found = network.run(feeds, [wanted])[wanted]
+        outputs.append((found, time.perf_counter() - start))
+    return outputs
+
+
+def _count(
+    tallies: Sequence[_Tally], outputs: Sequence[tuple[Array, float]], label: int | None, characters: list[str] | None
+) -> None:
+    """Add the outputs for one sample; that of the first network is expected of the others."""
+    expected, _ = outputs[0]
+    for tally, (found, seconds) in zip(tallies, outputs, strict=True):
+        tally.seconds += seconds
         tally.difference += difference(expected, found)
         best = top_classes(found, TOP)
         tally.classified += is_row(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,11 @@ class Sample:
 def counted(count: int, noun: str = "sample") -> str:
     """A number of things in words: 1 sample, 2 samples."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def one_sample(files: Mapping[str, str], load: Load) -> Sample:
+    """The sample that has a file for each blob."""
+    return Sample(tuple(files), tuple(Piece(file) for file in files.values()), _Source(load))
 
 
 def open_samples(words: Sequence[str], inputs: Sequence[str], load: Load, *, stacks: bool = False) -> list[Sample]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -25,6 +25,9 @@ class Engine(Protocol):
     def output_names(self) -> list[str]:
         """Names of the output blobs."""
 
+    def prepare(self, feeds: Mapping[str, np.ndarray]) -> None:
+        """Make now what inferences of these shapes share, before processes are forked."""
+
     def run(self, feeds: Mapping[str, np.ndarray], wanted: Sequence[str]) -> dict[str, np.ndarray]:
         """Feed blobs by name and extract others."""
 
@@ -43,6 +46,11 @@ class OwnEngine:
         net.load_param(param)
         net.load_model(bin)
         self.net = net
+
+    def prepare(self, feeds: Mapping[str, np.ndarray]) -> None:
+        """Make the plan for these shapes, where there are plans."""
+        if isinstance(self.net, fastpath.Net):
+            self.net.prepare(feeds)
 
     def input_names(self) -> list[str]:
         """Names of the input blobs."""
@@ -71,12 +79,19 @@ class WheelEngine:
         except ImportError as error:
             raise UsageError("the engine wheel needs the package ncnn: pip install ncnn") from error
         self._ncnn = ncnn
+        self._files = param, bin
         self._net = ncnn.Net()
         option = self._net.opt
         option.num_threads = 1
         option.use_fp16_packed = option.use_fp16_storage = option.use_fp16_arithmetic = False
         if self._net.load_param(param) != 0 or self._net.load_model(bin) != 0:
             raise AssayError(f"the ncnn wheel does not load {param} {bin}")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), self._files
+
+    def prepare(self, feeds: Mapping[str, np.ndarray]) -> None:
+        """Nothing is shared but the weights."""
 
     def input_names(self) -> list[str]:
         """Names of the input blobs."""

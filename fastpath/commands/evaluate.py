@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from fastpath.accuracy.metrics import as_json
 from fastpath.accuracy.samples import counted, open_samples
 from fastpath.commands.command_line import report
 from fastpath.commands.engines import RUN_ENGINES, open_engine
-from fastpath.commands.inputs import ImageOptions, image_options, load_input
+from fastpath.commands.inputs import ImageOptions, image_options, load_input, threads_option, without_threads
 from fastpath.commands.tune import read_labels, shown_progress, wide_console
 from spec.errors import FormatError, UsageError
 from spec.formats.files import read_bytes, write_files
@@ -31,6 +32,7 @@ from spec.formats.files import read_bytes, write_files
 @click.option("--texts", help="The right texts, one a line.")
 @click.option("--extract", help="The output to judge; default: the first.")
 @click.option("--json", "json_path", help="Write the figures to this file.")
+@threads_option
 @image_options
 def command(
     samples: tuple[str, ...],
@@ -42,6 +44,7 @@ def command(
     texts: str | None,
     extract: str | None,
     json_path: str | None,
+    threads: int,
     image: ImageOptions,
 ) -> None:
     """Measure models on SAMPLES: folders, lists of files, pictures, or .npy files that hold a stack of samples.
@@ -58,10 +61,13 @@ def command(
         for name, paths in zip(model_names(models), models, strict=True)
     ]
     inputs = runners[0][1].input_names()
-    words = list(samples)
+    words, threads = without_threads(samples, threads)
     if len(inputs) == len(words) == 1 and labels is None and words[0].endswith(".npy") and words[0].count(",") == 1:
         words[0], labels = words[0].split(",")
-    opened = open_samples(words, inputs, lambda path: load_input(path, image), stacks=True)
+    opened = open_samples(words, inputs, partial(load_input, image=image), stacks=True)
+    if threads > 1 and opened:
+        for _, engine in runners:
+            engine.prepare(opened[0].feeds())
     start = time.perf_counter()
     with shown_progress() as progress:
         found = evaluate(
@@ -71,6 +77,7 @@ def command(
             labels=read_labels(labels),
             characters=read_lines(charset),
             texts=read_lines(texts),
+            workers=threads,
             progress=progress,
         )
     show(found, len(opened))

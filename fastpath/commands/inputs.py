@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +53,32 @@ def image_options(function: _F) -> _F:
         decorated = option(decorated)
     result: _F = decorated
     return result
+
+
+def threads_option(function: _F) -> _F:
+    """Add --threads. They are processes: Python runs one thread at a time."""
+    return click.option(
+        "--threads",
+        "--thread",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="How many processes share the inputs; also as thread=N. Results do not depend on it.",
+    )(function)
+
+
+def without_threads(words: Sequence[str], threads: int) -> tuple[list[str], int]:
+    """The words that are no thread=N, and the last N, or else `threads`. UsageError for an N that is no number."""
+    others = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in ("thread", "threads"):
+            others.append(word)
+        elif not value.isdecimal() or int(value) < 1:
+            raise UsageError(f"malformed {word}: expected a number of processes")
+        else:
+            threads = int(value)
+    return others, threads
 
 
 def numbers(option: str, text: str, count: int) -> tuple[float, ...]:

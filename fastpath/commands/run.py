@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
 
 import fastpath
+from fastpath.accuracy.samples import Load, Sample, one_sample, open_samples
 from fastpath.commands.command_line import report
 from fastpath.commands.engines import RUN_ENGINES, Engine, OwnEngine, open_engine
-from fastpath.commands.inputs import ImageOptions, image_options, load_input
+from fastpath.commands.inputs import ImageOptions, image_options, load_input, threads_option, without_threads
+from fastpath.parallel import in_order
 from spec.errors import UsageError
 
 
@@ -21,9 +25,11 @@ from spec.errors import UsageError
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("--engine", type=click.Choice(RUN_ENGINES), default="fastpath", help="Who computes.")
 @click.option("--extract", "extracts", multiple=True, help="A blob to extract; default: every output of the net.")
-@click.option("--output", type=click.Path(file_okay=False), help="Folder for the outputs, as BLOB.npy.")
+@click.option("--output", type=click.Path(file_okay=False), help="Folder for the outputs: BLOB.npy, or N-BLOB.npy.")
+@click.option("--stacks", is_flag=True, help="An .npy file holds many inputs along its first axis.")
 @click.option("--plan", "show_plan", is_flag=True, help="Print what runs each layer, and why (fastpath).")
 @click.option("--profile", "show_times", is_flag=True, help="Print the time of each layer (fastpath).")
+@threads_option
 @image_options
 def command(
     param: str,
@@ -32,42 +38,77 @@ def command(
     engine: str,
     extracts: tuple[str, ...],
     output: str | None,
+    stacks: bool,
     show_plan: bool,
     show_times: bool,
+    threads: int,
     image: ImageOptions,
 ) -> None:
     """Run the model PARAM BIN on INPUTS and print what came out.
 
-    Each INPUT is an .npy file (numpy shape: w, (h, w) or (c, h, w)) or an image, in the order of the net's inputs; or
-    BLOB=FILE to name the blob.
+    For one inference each INPUT is an .npy file (numpy shape: w, (h, w) or (c, h, w)) or an image, in the order of the
+    net's inputs; or BLOB=FILE to name the blob.
+
+    For many, each INPUT is a file, a folder, or a list of files (.txt), and with --stacks an .npy file of many inputs.
+    A net of several inputs wants a part for each, separated by commas. --threads runs several at a time.
     """
     net = open_engine(engine, param, bin)
-    names = net.input_names()
-    feeds: dict[str, np.ndarray] = {}
-    for position, item in enumerate(inputs):
-        blob, separator, path = item.partition("=")
-        if not separator:
-            if position >= len(names):
-                raise UsageError(f"the net has {len(names)} inputs ({', '.join(names)}), but got {len(inputs)} files")
-            blob, path = names[position], item
-        feeds[blob] = load_input(path, image)
+    words, threads = without_threads(inputs, threads)
     wanted = list(extracts) or net.output_names()
-    if show_plan or show_times:
-        inner = fastpath_net(net)
-        if show_plan:
-            print_plan(inner, feeds)
-        if show_times:
-            print_profile(inner, feeds)
+    runs = open_inputs(words, net.input_names(), partial(load_input, image=image), stacks)
+    first = runs[0].feeds()
+    if show_plan:
+        print_plan(fastpath_net(net), first)
+    if show_times:
+        print_profile(fastpath_net(net), first)
+    if threads > 1:
+        net.prepare(first)
     start = time.perf_counter()
-    outputs = net.run(feeds, wanted)
-    elapsed = time.perf_counter() - start
+    for position, outputs in enumerate(in_order(partial(run_one, net, wanted, runs), range(len(runs)), threads)):
+        show(outputs, f"{runs[position].name}: " if len(runs) > 1 else "")
+        if output is not None:
+            save(outputs, Path(output), f"{position}-" if len(runs) > 1 else "")
+    seconds = time.perf_counter() - start
+    if len(runs) == 1:
+        report(f"{seconds * 1000:.2f} ms on {engine}")
+    else:
+        how = f"{threads} processes" if threads > 1 else "one process"
+        report(f"{len(runs)} inputs in {seconds:.2f} s on {engine}, {how}: {len(runs) / seconds:.1f} a second")
+
+
+def open_inputs(words: Sequence[str], names: Sequence[str], load: Load, stacks: bool) -> list[Sample]:
+    """What to run. Words are the parts of one input where they name blobs, or where there are several to feed."""
+    if not any("=" in word for word in words) and (len(names) == 1 or any("," in word for word in words)):
+        return open_samples(words, names, load, stacks=stacks)
+    files: dict[str, str] = {}
+    for position, word in enumerate(words):
+        blob, equals, file = word.partition("=")
+        if not equals:
+            if position >= len(names):
+                raise UsageError(f"the net has {len(names)} inputs ({', '.join(names)}), but got {len(words)} files")
+            blob, file = names[position], word
+        files[blob] = file
+    return [one_sample(files, load)]
+
+
+def run_one(net: Engine, wanted: Sequence[str], runs: Sequence[Sample], position: int) -> dict[str, np.ndarray]:
+    """The wanted blobs for one of the inputs."""
+    return net.run(runs[position].feeds(), wanted)
+
+
+def show(outputs: Mapping[str, np.ndarray], prefix: str) -> None:
+    """A line for each blob."""
     for name, array in outputs.items():
         flat = array.reshape(-1)
-        print(f"{name}: shape {array.shape}, min {flat.min():.6g}, max {flat.max():.6g}, argmax {int(flat.argmax())}")
-        if output is not None:
-            Path(output).mkdir(parents=True, exist_ok=True)
-            np.save(Path(output) / f"{name.replace('/', '_')}.npy", array)
-    report(f"{elapsed * 1000:.2f} ms on {engine}")
+        extremes = f"min {flat.min():.6g}, max {flat.max():.6g}, argmax {int(flat.argmax())}"
+        print(f"{prefix}{name}: shape {array.shape}, {extremes}")
+
+
+def save(outputs: Mapping[str, np.ndarray], folder: Path, prefix: str) -> None:
+    """An .npy file for each blob."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in outputs.items():
+        np.save(folder / f"{prefix}{name.replace('/', '_')}.npy", array)
 
 
 def fastpath_net(engine: Engine) -> fastpath.Net:

@@ -216,12 +216,16 @@ def shown_progress() -> Iterator[Progress]:
     if not console.is_terminal:
         yield lambda stage, done, total: None
         return
-    with ProgressBars(console=console, transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
+    bars = ProgressBars(console=console, transient=True)
+    tasks: dict[str, TaskID] = {}
 
-        def update(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], total=total, completed=done + 1)
+    def update(stage: str, done: int, total: int) -> None:
+        bars.start()  # not before worker processes have started: it runs a thread
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total)
+        bars.update(tasks[stage], total=total, completed=done + 1)
 
+    try:
         yield update
+    finally:
+        bars.stop()

@@ -39,6 +39,16 @@ def test_accuracy_of_the_carried_models(tmp_path: Path, capsys: pytest.CaptureFi
     assert "500 samples" in capsys.readouterr().out
 
 
+def test_figures_do_not_depend_on_the_processes(tmp_path: Path) -> None:
+    models = ["--float", DIGITS / "float.param", DIGITS / "float.bin"]
+    models += ["--int8", DIGITS / "int8-kl.param", DIGITS / "int8-kl.bin"]
+    figures = []
+    for threads in ("--threads=1", "--threads=2", "thread=3"):
+        assert run(DIGITS / "calib.txt", *models, "--engine", "fastpath", "--json", tmp_path / "f", threads) == 0
+        figures.append([{**each, "milliseconds": 0} for each in json.loads((tmp_path / "f").read_text())])
+    assert figures[0] == figures[1] == figures[2]
+
+
 def test_without_labels_there_is_no_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(DIGITS / "calib.txt", "--float", DIGITS / "float.param", DIGITS / "float.bin") == 0
     out = capsys.readouterr().out

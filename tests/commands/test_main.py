@@ -49,9 +49,31 @@ def test_run_reads_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == from_picture
 
 
+@pytest.mark.parametrize("threads", [(), ("--threads", "2"), ("thread=2",)])
+def test_run_takes_many_inputs(threads: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = sorted(str(path) for path in CNN.glob("input-*-in0.npy"))
+    assert len(files) > 1
+    expected = []
+    for file in files:
+        assert main(["run", *MODEL, file, "--output", str(tmp_path / "one")]) == 0
+        expected.append(np.load(tmp_path / "one" / "out0.npy").tobytes())
+    stack = tmp_path / "stack.npy"
+    np.save(stack, np.stack([np.load(file) for file in files]))
+    for words in (files, [str(stack), "--stacks"]):
+        capsys.readouterr()
+        assert main(["run", *MODEL, *words, *threads, "--output", str(tmp_path / "many")]) == 0
+        printed = capsys.readouterr()
+        assert len(printed.out.splitlines()) == len(files)
+        assert printed.out.startswith(f"{words[0]}{'[0]' if len(words) == 2 else ''}: out0: shape (10,)")
+        assert f"{len(files)} inputs in " in printed.err
+        found = [np.load(tmp_path / "many" / f"{position}-out0.npy").tobytes() for position in range(len(files))]
+        assert found == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ((*MODEL, "a.npy", "thread=none"), "malformed thread=none: expected a number of processes"),
         ((*MODEL, "missing.npy"), "missing.npy: expected a numpy array"),
         ((*MODEL, "missing.png"), "missing.png: cannot be read"),
         (("missing.param", MODEL[1], "a.npy"), "missing.param: cannot be read"),

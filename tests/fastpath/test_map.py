@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import subprocess
 import sys
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,9 +84,79 @@ def test_an_input_that_cannot_run_is_named(workers: int) -> None:
         list(net.map(inputs, workers=workers))
 
 
+def test_an_array_is_a_batch_along_its_first_axis() -> None:
+    net = Net.from_graph(network())
+    batch = np.random.default_rng(3).normal(0, 1, (4, 3, 6, 8)).astype(np.float32)
+    expected = [net.infer({"data": image})["out"].tobytes() for image in batch]
+    for inputs in (batch, list(batch), {"data": batch}):
+        assert [blobs["out"].tobytes() for blobs in net.map(inputs, workers=2)] == expected
+
+
+def test_a_batch_for_each_input() -> None:
+    net = Net.from_graph(parse_param("7767517\n3 3\nInput a 0 1 a\nInput b 0 1 b\nBinaryOp add 2 1 a b out 0=0\n"))
+    sums = net.map({"a": np.arange(6.0).reshape(3, 2), "b": [[1, 1], [2, 2], [3, 3]]})
+    assert [blobs["out"].tolist() for blobs in sums] == [[1, 2], [4, 5], [7, 8]]
+    with pytest.raises(UsageError, match="the batches for a, b differ in length"):
+        list(net.map({"a": np.zeros((3, 2)), "b": np.zeros((2, 2))}))
+    with pytest.raises(AssayError, match="input 0: the network has 2 inputs: expected a mapping"):
+        list(net.map(np.zeros((3, 2))))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_items_are_loaded_where_they_run(workers: int, tmp_path: Path) -> None:
+    net = Net.from_graph(network())
+    for number, image in enumerate(images(3)):
+        np.save(tmp_path / f"{number}.npy", image)
+    found = net.map([tmp_path / f"{number}.npy" for number in range(3)], workers=workers, load=np.load)
+    assert [blobs["out"].tobytes() for blobs in found] == [
+        net.infer({"data": image})["out"].tobytes() for image in images(3)
+    ]
+
+
+def test_workers_come_from_the_options() -> None:
+    net = Net.from_graph(network())
+    net.opt.num_threads = 2
+    pids = {int(pid) for pid in in_order(pid_after_a_while, range(4), 2)}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+    assert len(list(net.map(images(3)))) == 3
+    net.opt.num_threads = 0
+    with pytest.raises(UsageError, match="at least one worker"):
+        net.map(images(3))
+
+
+def pid_after_a_while(_: int) -> int:
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def test_a_net_travels_to_processes_that_share_nothing() -> None:
+    net = Net.from_graph(network())
+    net.opt.use_compiled_kernels = False
+    copy = pickle.loads(pickle.dumps(net))
+    assert copy.infer({"data": images(1)[0]})["out"].tobytes() == net.infer({"data": images(1)[0]})["out"].tobytes()
+    assert copy.opt == net.opt
+    with pytest.raises(UsageError, match="load_param comes first"):
+        pickle.loads(pickle.dumps(Net())).input_names()
+
+
+def test_other_threads_make_processes_start_from_nothing() -> None:
+    """A fork would copy the locks of the other threads, held for ever."""
+    net = Net.from_graph(network())
+    idle = threading.Event()
+    thread = threading.Thread(target=idle.wait)
+    thread.start()
+    try:
+        (blobs,) = net.map(images(1), workers=2)
+    finally:
+        idle.set()
+        thread.join()
+    assert blobs["out"].tobytes() == net.infer({"data": images(1)[0]})["out"].tobytes()
+
+
 def test_no_workers_are_refused() -> None:
     with pytest.raises(UsageError, match="at least one worker"):
-        in_order(lambda feeds: {}, lambda: lambda feeds: {}, [], 0)
+        in_order(abs, [], 0)
 
 
 def test_a_thousand_inferences_need_no_more_memory_than_a_hundred() -> None:
