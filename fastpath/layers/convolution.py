@@ -280,28 +280,32 @@ class GroupedConvolution:
             np.copyto(top[part], image[:, :, : patches.out_w], casting="unsafe")
 
     def run_depthwise(self, patches: Patches, top: Array) -> None:
-        """Fill the top blob of a layer with one channel a group: tap by tap, in the spec's order of sums."""
+        """Fill the top blob of a layer with one channel a group, tap by tap.
+
+        Sums of codes are exact. Float sums start with the bias, are binary64 and rounded once, as in compiled code.
+        """
+        is_float = self.bottom_scale is None
+        dtype = np.float64 if is_float else np.float32
         count = patches.size - patches.pitch + patches.out_w
         step = max(DEPTHWISE_TILE // patches.size, 1)
-        starts_with_bias = self.bottom_scale is None and self.epilogue.bias is not None
-        starts = np.zeros((self.num_output, 1), np.float32)
-        if starts_with_bias and self.epilogue.bias is not None:
-            starts = self.epilogue.bias
+        starts = np.zeros((self.num_output, 1), dtype)
+        if is_float and self.epilogue.bias is not None:
+            starts[:] = self.epilogue.bias
         for first in range(0, self.num_output, step):
             part = slice(first, min(first + step, self.num_output))
             channels = part.stop - first
             buffer = self.scratch.array("sums", (channels, patches.size))
-            product = self.scratch.array("product", (channels, patches.size))[:, :count]
             sums = buffer[:, :count]
+            total = self.scratch.array("total", (channels, count), dtype) if is_float else sums
+            product = self.scratch.array("product", (channels, count), dtype)
+            total[:] = starts[part]
             for tap in range(self.taps):
-                seen, weight = patches.tap(tap, 0, count)[part], self.tap_weights[part, tap : tap + 1]
-                if tap == 0:
-                    np.multiply(seen, weight, out=sums)
-                    np.add(sums, starts[part], out=sums)
-                else:
-                    np.multiply(seen, weight, out=product)
-                    np.add(sums, product, out=sums)
-            self.epilogue(sums, part, biased=starts_with_bias)
+                weight = self.tap_weights[part, tap : tap + 1]
+                np.multiply(patches.tap(tap, 0, count)[part], weight, out=product, dtype=dtype)
+                np.add(total, product, out=total)
+            if is_float:
+                np.copyto(sums, total, casting="same_kind")
+            self.epilogue(sums, part, biased=is_float)
             image = buffer.reshape(channels, patches.out_h, patches.pitch)
             np.copyto(top[part], image[:, :, : patches.out_w], casting="unsafe")
 

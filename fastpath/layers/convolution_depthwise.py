@@ -1,7 +1,7 @@
 """ConvolutionDepthWise: depthwise and grouped convolution.
 
-int8 layers equal the spec bit for bit, and so do float layers with one input and one output channel a group. Other
-float layers sum in the order that BLAS prefers.
+int8 layers equal the spec bit for bit. Float layers with one input and one output channel a group sum in binary64 and
+round once, so they hold the same bits on every machine; other float layers sum in the order that BLAS prefers.
 """
 
 from __future__ import annotations
