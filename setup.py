@@ -11,6 +11,7 @@ of x86-64-v2, x86-64-v3, x86-64-v4 (what that class of machines runs).
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,13 @@ COMMON_FLAGS = [
     "-ffp-contract=off",  # gcc would fuse a * b + c under -march, and the results would depend on the level
     "--param=vect-max-version-for-alias-checks=64",  # the depthwise kernel reads ten streams and writes one
 ]
+
+
+# A function that Python calls takes a reference to each vec among its arguments, and mypyc never gives it back: no
+# plan would ever free its memory. The argument itself keeps the vec alive while the function runs.
+KEPT_REFERENCE = re.compile(
+    r"^ *(arg_\w+) = Vec(\w+)Api\.unbox\(obj_\w+\);\n *if \(VEC_IS_ERROR\(\1\)\) \{\n.*\n *\}\n(?! *VEC_)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -154,6 +162,12 @@ def copy_source(level: Level) -> list[str]:
     return files
 
 
+def give_references_back(file: Path) -> None:
+    """Mend a generated C file, once."""
+    text = file.read_text()
+    file.write_text(KEPT_REFERENCE.sub(lambda found: f"{found[0]}VEC_{found[2].upper()}_DECREF({found[1]});\n", text))
+
+
 def kernel_extensions() -> list[Extension]:
     """One group of extension modules for each level, with the flags of that level."""
     levels = levels_to_build()
@@ -168,6 +182,8 @@ def kernel_extensions() -> list[Extension]:
         opt_level="3",
         separate=[(files, group) for group, files in groups.items()],
     )
+    for file in sorted({Path(name) for extension in extensions for name in extension.sources}):
+        give_references_back(file)
     for extension in extensions:
         (level,) = (level for level in levels if extension.name.split(".")[2] == level.name)
         # All extensions share one list of arguments: make a new one, never extend it.

@@ -31,8 +31,9 @@ class Buffer(Generic[V]):
         address = everything.ctypes.data
         self.start = -address % ALIGNMENT // everything.itemsize if aligned else 0
         place = address + self.start * everything.itemsize
-        memory = (ctypes.c_char * (size * everything.itemsize)).from_address(place)
-        self.items: NDArray[Any] = np.frombuffer(cast(Any, memory), item)
+        memory: Any = (ctypes.c_char * (size * everything.itemsize)).from_address(place)
+        memory.owner = data  # the view keeps the vec alive
+        self.items: NDArray[Any] = np.frombuffer(memory, item)
 
 
 _SPARE = ALIGNMENT

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 from typing import Any
 
 import numpy as np
@@ -274,3 +276,21 @@ def test_buffers_that_are_too_small_are_refused(level: str, sums: Buffer[Any]) -
         kernels.depthwise.add_tap(small.data, 0, 0, word_vec(), 0, 1, sums.data, 0)
     with pytest.raises(ValueError, match="out of range"):
         kernels.move.fill(small.data, 0, 10, 0)
+
+
+HEADER = 24
+"""Bytes of a vec's buffer before its items; the first of them count its references."""
+
+
+@every_level()
+def test_calls_give_back_their_references(level: str) -> None:
+    """Otherwise no plan would ever free its memory."""
+    kernels = kernels_of(level)
+    buffer = byte_buffer(FEATURES + SLACK)
+    count = ctypes.c_ssize_t.from_address(buffer.items.ctypes.data - buffer.start - HEADER)
+    before = count.value
+    feature = kernels.records.Feature(buffer.data, buffer.start, 8, 1)
+    kernels.pooling.clear(feature.data, buffer.start, 8)
+    del feature
+    gc.collect()
+    assert count.value == before
