@@ -27,7 +27,7 @@ class Identity:
     `layers` are layer types, `operations` and `formats` what `Case.operation` and `Case.formats` may ask for: of files
     `param`, `bin`, `param.bin`, `images`; `values` if loaded values are told; `threads` if their number
     can be set; `nets` if a recurrent network may have several layers, `float` if its weights may be float;
-    `fp16` if records of binary16 are read.
+    `fp16` if records of binary16 are read. `cpu` is what decides between several forms of the code, like `avx2`.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Identity:
     formats: tuple[str, ...] = FILE_FORMATS
     level: Claim | Literal[""] = ""
     platform: str = platform.machine()
+    cpu: str = ""
     options: str = ""
     notes: tuple[str, ...] = ()
 

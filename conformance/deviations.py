@@ -2,23 +2,28 @@
 
     [[deviation]]
     id = "recurrent/lstm/*"        # a glob over case ids
-    condition = { platform = "x86_64" }   # optional: globs over the fields of the identity
     reason = "the gate sums are fused multiply-adds"
     observed = "one code flips at step 20"
+    condition = { platform = "x86_64", cpu = "avx*" }   # optional: globs over the fields of the identity
+    depends_on = "memory that nobody wrote"             # optional: what decides whether a case differs or agrees
 
 An entry that matches no case, and an entry one of whose cases passes, are failures: the file tells the truth or it is
-corrected.
+corrected. Where the condition does not hold, the entry says nothing and the case must pass. Only an entry that names
+what it depends on, beyond what an identity can say, may find agreement.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from conformance.adapter import AdapterBroken, Identity
+
+CONDITIONS = ("name", "version", "language", "platform", "cpu", "options", "rounding")
+"""What a condition may speak of: the fields of an identity that are text."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Deviation:
     reason: str
     observed: str
     condition: tuple[tuple[str, str], ...] = ()
+    depends_on: str = ""
 
     def matches(self, case_id: str) -> bool:
         """Whether the entry speaks of this case."""
@@ -36,8 +42,7 @@ class Deviation:
 
     def applies(self, identity: Identity) -> bool:
         """Whether the entry's condition holds for this implementation."""
-        fields = identity.to_json()
-        return all(fnmatchcase(str(fields.get(name, "")), pattern) for name, pattern in self.condition)
+        return all(fnmatchcase(str(getattr(identity, name)), pattern) for name, pattern in self.condition)
 
 
 def read_deviations(path: Path) -> list[Deviation]:
@@ -50,14 +55,28 @@ def read_deviations(path: Path) -> list[Deviation]:
 
 
 def _entry(path: Path, number: int, entry: dict[str, object]) -> Deviation:
-    unknown = set(entry) - {"id", "reason", "observed", "condition"}
+    where = f"{path}: deviation {number}"
+    unknown = sorted(set(entry) - {field.name for field in fields(Deviation)})
     missing = [name for name in ("id", "reason", "observed") if not isinstance(entry.get(name), str)]
     if unknown or missing:
-        raise AdapterBroken(f"{path}: deviation {number}: missing {missing}, unknown {sorted(unknown)}")
-    condition = entry.get("condition", {})
-    assert isinstance(condition, dict)
-    pairs = tuple((str(name), str(pattern)) for name, pattern in condition.items())
-    return Deviation(str(entry["id"]), str(entry["reason"]), str(entry["observed"]), pairs)
+        raise AdapterBroken(f"{where}: missing {missing}, unknown {unknown}")
+    empty = [name for name in ("id", "reason", "depends_on") if not str(entry.get(name, "-")).strip()]
+    if empty:
+        raise AdapterBroken(f"{where}, {entry['id']!r}: {empty[0]} is empty")
+    return Deviation(
+        str(entry["id"]),
+        str(entry["reason"]),
+        str(entry["observed"]),
+        _condition(where, entry.get("condition", {})),
+        str(entry.get("depends_on", "")),
+    )
+
+
+def _condition(where: str, condition: object) -> tuple[tuple[str, str], ...]:
+    """Field of the identity to glob; AdapterBroken for what is no field, which would never hold."""
+    if not isinstance(condition, dict) or set(condition) - set(CONDITIONS):
+        raise AdapterBroken(f"{where}: a condition is a table of {', '.join(CONDITIONS)}, not {condition!r}")
+    return tuple((str(name), str(pattern)) for name, pattern in condition.items())
 
 
 def unmatched(deviations: Sequence[Deviation], case_ids: Iterable[str]) -> list[Deviation]:

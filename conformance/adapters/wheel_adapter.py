@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import platform
 import resource
 import signal
 import tempfile
@@ -15,7 +16,7 @@ import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapter import AdapterFault, Identity, Refused
+from conformance.adapter import AdapterBroken, AdapterFault, Identity, Refused
 from conformance.adapters.arrays import from_array, to_array
 from conformance.case import Case, Operation
 from conformance.tensor import Tensor
@@ -33,6 +34,12 @@ MEMORY_LIMIT = 4 * 2**30
 SECONDS_LIMIT = 20
 """What a loader may take; damaged files make it ask for more."""
 
+THROWN = (MemoryError, ValueError, IndexError, OverflowError, RuntimeError)
+"""What pybind11 makes of C++ exceptions: bad_alloc, length_error and its like, out_of_range, overflow_error, others."""
+
+BROKEN = 3
+"""Exit status of a child that failed before ncnn had its say."""
+
 
 class WheelAdapter:
     """The PyPI wheel with its default options, or `plain`: without packing and Winograd. Binary16 is off in both."""
@@ -44,7 +51,9 @@ class WheelAdapter:
     def identity(self) -> Identity:
         """Exp and tanh come from the C library, or from vector approximations."""
         options = "use_packing_layout=0 use_winograd_convolution=0" if self.plain else ""
-        return Identity("ncnn wheel", version("ncnn"), "C++", "other", LAYERS, OPERATIONS, FORMATS, options=options)
+        return Identity(
+            "ncnn wheel", version("ncnn"), "C++", "other", LAYERS, OPERATIONS, FORMATS, cpu=cpu(), options=options
+        )
 
     def run(self, case: Case) -> dict[str, Tensor]:
         """Load from files, feed, extract; or only load, in a process of its own, for it may crash."""
@@ -85,14 +94,26 @@ class WheelAdapter:
         """Nothing is held."""
 
 
+def cpu() -> str:
+    """What ncnn chooses its forms of a layer by; it tells no finer levels, and none were seen to matter here."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return ""
+    return "avx2" if ncnn.cpu_support_x86_avx2() else "avx" if ncnn.cpu_support_x86_avx() else "sse2"
+
+
 def _parse(case: Case) -> dict[str, Tensor]:
     """Load in a child process; Refused where ncnn returns an error, AdapterFault where it crashes."""
     child = os.fork()
     if child == 0:
-        os._exit(_load_status(case))
+        try:
+            os._exit(_load_status(case))
+        finally:  # whatever else is raised must not run on in a second copy of this process
+            os._exit(BROKEN)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status < 0:
         raise AdapterFault(f"ncnn was ended by signal {-status}")
+    if status == BROKEN:
+        raise AdapterBroken("the process that loads could not do its work")
     if status:
         raise Refused(f"ncnn returns -1 for the {'weights' if status == 2 else 'network'}")
     return {}
@@ -116,7 +137,7 @@ def _load_status(case: Case) -> int:
             if load(str(Path(name, "net.param.bin" if binary else "net.param"))) != 0:
                 return 1
             return 0 if net.load_model(str(Path(name, "net.bin"))) == 0 else 2
-    except Exception:
+    except THROWN:
         return 1
 
 

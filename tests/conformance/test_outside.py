@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from conformance import adapters
+from conformance.adapter import AdapterBroken
 from conformance.adapters import open_adapter
 from conformance.adapters.file_adapter import FileAdapter
 from conformance.adapters.subprocess_adapter import SubprocessAdapter
@@ -43,7 +44,7 @@ def c_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_c_program_passes_the_recurrent_suite(c_program: Path) -> None:
     """Bit for bit, through files."""
-    chosen = list(recurrent.cases())[:: 1 if os.environ.get("CI") else 3]
+    chosen = list(recurrent.cases())
     adapter = FileAdapter([str(c_program)], rounding="reference")
     assert Counter(result.outcome for result in run(adapter, chosen)) == {"passed": len(chosen)}
 
@@ -115,7 +116,8 @@ def test_onnx_runtime_is_comparable_where_it_says_so() -> None:
     counts = Counter(result.outcome for result in results)
     assert not counts["failed"] + counts["errored"] + counts["unexpected-pass"]
     passed = [result for result in results if result.outcome == "passed"]
-    assert sum("/lstm/" in result.id and "/float/" not in result.id for result in passed) >= 300
+    if open_adapter("onnxruntime").identity.cpu == "exact sums":
+        assert sum("/lstm/" in result.id and "/float/" not in result.id for result in passed) >= 300
     assert sum("/float/" in result.id for result in passed) == 36
     assert sum("/dequantize/" in result.id for result in passed) >= 7
     reasons = {result.message for result in results if result.outcome == "not-applicable"}
@@ -173,8 +175,10 @@ def test_a_starter_of_deviations_is_never_written_over(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     words = ["deviations", "--adapter", "tests.conformance.wrong:make", "--only", "recurrent/gru/grid/d0-in-t5*"]
     assert main([*words, "--init", str(path)]) == 0
-    entries = read_deviations(path)
-    assert entries
+    with pytest.raises(AdapterBroken, match="reason is empty"):
+        read_deviations(path)
+    path.write_text(path.read_text().replace('reason = ""', 'reason = "gates in another order"'))
+    assert read_deviations(path)
     run_words = ["run", "--adapter", "tests.conformance.wrong:make", "--only", "recurrent/gru/grid/d0-in-t5*"]
     assert main([*run_words, "--deviations", str(path)]) == 0
     assert main([*words, "--init", str(path)]) == 2

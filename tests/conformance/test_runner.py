@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -87,6 +88,42 @@ def test_deviation_files(tmp_path: Path) -> None:
     assert not entry.applies(Identity("toy", "2.0", "C", "other", (), platform="x86_64"))
     assert unmatched([entry], ["other/case"]) == [entry]
     assert unmatched([entry], ["toy/case"]) == []
+
+
+def test_an_entry_that_depends_on_more_than_an_identity_may_find_agreement() -> None:
+    known = [Deviation("toy/*", "it is a toy", "9 everywhere", depends_on="the phase of the moon")]
+    result = run_case(Toy(right), toy_case(), known)
+    assert (result.outcome, result.reason) == ("passed", "")
+    result = run_case(Toy(wrong), toy_case(), known)
+    assert (result.outcome, result.reason) == ("deviating", "it is a toy")
+
+
+def test_an_entry_is_judged_where_its_condition_holds() -> None:
+    known = [Deviation("toy/*", "wide registers", "9 everywhere", (("cpu", "avx*"),))]
+    narrow, wide = replace(IDENTITY, cpu="sse2"), replace(IDENTITY, cpu="avx2")
+    assert run_case(Toy(right, narrow), toy_case(), known).outcome == "passed"
+    assert run_case(Toy(wrong, narrow), toy_case(), known).outcome == "failed"
+    assert run_case(Toy(right, wide), toy_case(), known).outcome == "unexpected-pass"
+    assert run_case(Toy(wrong, wide), toy_case(), known).outcome == "deviating"
+
+
+ENTRY = "[[deviation]]\nid='x'\nobserved='o'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("reason = ' '", "'x': reason is empty"),
+        ("reason = 'r'\ndepends_on = ''", "depends_on is empty"),
+        ("reason = 'r'\ncondition = { platfrom = 'x86_64' }", "a condition is a table of name, version"),
+        ("reason = 'r'\ncondition = 'x86_64'", "a condition is a table of name, version"),
+    ],
+)
+def test_entries_that_say_nothing(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "toy.toml"
+    path.write_text(ENTRY + text)
+    with pytest.raises(AdapterBroken, match=message):
+        read_deviations(path)
 
 
 @pytest.mark.parametrize(
