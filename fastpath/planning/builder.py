@@ -18,7 +18,9 @@ from fastpath.layers.window import Pads
 from fastpath.planning.code_flow import CodeFlow
 from fastpath.planning.layer_kinds import is_global_average, is_relu, pool_window, pool_windows
 from fastpath.planning.plan import Plan, PlanRow
-from fastpath.planning.shapes import pixel_bytes
+from fastpath.planning.routes import Routes, Source
+from fastpath.planning.shapes import pixel_bytes, shape_of
+from fastpath.planning.ways import Ways
 from fastpath.steps.calls import Action, Step
 from fastpath.steps.convolution8 import Convolution8
 from fastpath.steps.dense import (
@@ -34,6 +36,7 @@ from fastpath.steps.depthwise import depthwise_to_blob, depthwise_to_codes
 from fastpath.steps.entry import Entry, MapEntry
 from fastpath.steps.maps import add_maps, mean_of_map, rectify_map
 from fastpath.steps.pooling import max_pool
+from fastpath.steps.routed import CopiedChannels, LeakedChannels, MovedStep, RoutedStep
 from fastpath.steps.step import BlobStep, CodesStep, OperatorStep, SliceStep
 from fastpath.steps.storage import SIGNED_ZERO, Storage, frame
 from fastpath.steps.workshop import Workshop
@@ -64,6 +67,8 @@ class Builder:
 
     def __init__(self, flow: CodeFlow) -> None:
         self.flow = flow
+        self.routes = Routes(flow)
+        self.ways = Ways(self.routes)
         self.groups = flow.places()
         self.zeros = flow.zeros()
         self.workshop = Workshop()
@@ -97,6 +102,8 @@ class Builder:
                 step, kernel = self._relu(layer), "relu in place"
             elif is_global_average(layer) and layer.bottoms[0] in self.flow.maps:
                 step, kernel = self._average(layer), "averages"
+            elif self.routes.moves_codes(index):
+                step, kernel = self._moved(index)
             elif self.flow.cuts_outermost(layer):
                 step, kernel = SliceStep(layer, [len(self.flow.blobs[name]) for name in layer.tops]), "views"
             elif on_codes or on_maps or layer.type == "Input" or index in joined:
@@ -153,7 +160,7 @@ class Builder:
             place.widen(self._borders(name))
         for index in self.flow.convolutions:
             name = self.flow.layers[index].bottoms[0]
-            if name not in self.flow.hidden:
+            if name not in self.flow.hidden and index not in self.routes.by_reader:
                 new = Place(self.flow.blobs[name].shape, index, index, self._entry_zero(index))
                 place = places.setdefault(self._entry_name(index), new)
                 place.last = index
@@ -267,22 +274,79 @@ class Builder:
 
     def _convolution(self, convolution: Convolution8, index: int) -> tuple[Step, str]:
         """The step of a convolution, and what it is called."""
+        entries = self.ways.entries(self.workshop, index)
+        if index in self.routes.sources:
+            return self._source(self.routes.sources[index], entries)
+        step, kernel = self._alone(self.ways.reader(convolution, index), index)
+        return RoutedStep(step, entries) if entries else step, kernel
+
+    def _source(self, source: Source, entries: list[tuple[str, Entry]]) -> tuple[Step, str]:
+        """The step of a convolution that delivers codes, and what it is called."""
+        convolution = self.ways.reader(source.convolution, source.index)
+        name = convolution.layer.bottoms[0]
+        bottom, place = self._bottom(source.index), self._place(convolution)
+        lanes = runs_in_lanes(convolution.of_channels(source.channels), bottom.zero)
+        level = self._level(convolution, lanes)
+        entry, frames = self._entry(level, convolution, source.index, bottom)
+        actions, kernel = self.ways.deliver(level, self.workshop, source, convolution, bottom, place)
+        leaks = [
+            LeakedChannels(
+                leak.blob,
+                shape_of(self.flow.blobs[leak.blob]),
+                leak.target,
+                dense_to_blob(level, self.workshop, convolution.of_channels(leak.channels), bottom, source.size, place)[
+                    0
+                ],
+            )
+            for leak in source.leaks
+        ]
+        step = CodesStep(name, entry, [*frames, *actions])
+        return RoutedStep(step, entries, leaks), f"{kernel}, codes out{' and floats' if leaks else ''}"
+
+    def _moved(self, index: int) -> tuple[Step | None, str]:
+        """What is left to do of a layer that moves what sources deliver, and what it is called."""
+        rests = self.routes.rests.get(index)
+        if not rests:
+            return None, "nothing to do"
+        shapes = {rest.blob: shape_of(self.flow.blobs[rest.blob]) for rest in rests}
+        copies = [
+            CopiedChannels(rest.blob, shapes[rest.blob], rest.target, rest.source, rest.channels) for rest in rests
+        ]
+        return MovedStep(copies), "the rest of its floats"
+
+    def _bottom(self, index: int) -> Storage:
+        """The feature map that a convolution reads."""
+        name = self.flow.layers[index].bottoms[0]
+        if name in self.flow.hidden:
+            return self._storage(name)
+        return self.ways.storage(index) or self.storages[self._entry_name(index)]
+
+    def _place(self, convolution: Convolution8) -> tuple[int, int]:
+        """The border above and left that a convolution reads."""
+        pads = convolution.pads(self.flow.blobs[convolution.layer.bottoms[0]].shape)
+        return pads[0], pads[2]
+
+    def _entry(
+        self, level: Kernels, convolution: Convolution8, index: int, bottom: Storage
+    ) -> tuple[Entry | MapEntry | None, list[Action]]:
+        """What quantizes the bottom blob of a convolution, if that is to do, and fills its border."""
+        name = convolution.layer.bottoms[0]
+        if name in self.flow.hidden or index in self.routes.by_reader or self._entry_name(index) in self.entered:
+            return None, []
+        self.entered.add(self._entry_name(index))
+        if name in self.flow.maps:
+            entry: Entry | MapEntry = MapEntry(convolution.layer, convolution.bottom_scale, bottom, self._map(name))
+        else:
+            shape = shape_of(self.flow.blobs[name])
+            entry = Entry(level, self.workshop, convolution.layer, convolution.bottom_scale, bottom, shape)
+        return entry, frame(level, bottom)
+
+    def _alone(self, convolution: Convolution8, index: int) -> tuple[Step, str]:
+        """The step of a convolution that makes one blob, and what it is called."""
         source, target = convolution.layer.bottoms[0], convolution.layer.tops[0]
-        shape = self.flow.blobs[source].shape
-        pads = convolution.pads(shape)
-        place = (pads[0], pads[2])
-        hidden = source in self.flow.hidden
-        bottom = self._storage(source) if hidden else self.storages[self._entry_name(index)]
+        bottom, place = self._bottom(index), self._place(convolution)
         level = self._level(convolution, target in self.flow.hidden and runs_in_lanes(convolution, bottom.zero))
-        entry: Entry | MapEntry | None = None
-        actions: list[Action] = []
-        if not hidden and self._entry_name(index) not in self.entered:
-            self.entered.add(self._entry_name(index))
-            if source in self.flow.maps:
-                entry = MapEntry(convolution.layer, convolution.bottom_scale, bottom, self._map(source))
-            else:
-                entry = Entry(level, self.workshop, convolution.layer, convolution.bottom_scale, bottom, shape)
-            actions += frame(level, bottom)
+        entry, actions = self._entry(level, convolution, index, bottom)
         if target in self.flow.hidden:
             stairs = self.flow.stairs[index]
             actions += self._frame(target)

@@ -199,7 +199,7 @@ class CodeFlow:
         for index, convolution in self.convolutions.items():
             name = convolution.layer.tops[0]
             reader = self.readers.get(name)
-            if reader is None or self.layers[reader].type != "Pooling" or not self._makes_floats(index):
+            if reader is None or self.layers[reader].type != "Pooling" or not self.makes_floats(index):
                 continue
             size = self.blobs[name].shape
             window = pool_window(self.layers[reader], size)
@@ -208,7 +208,7 @@ class CodeFlow:
                 pooled[index] = reader
         return pooled
 
-    def _makes_floats(self, index: int) -> bool:
+    def makes_floats(self, index: int) -> bool:
         """Whether a layer is a dense convolution of floats that leave."""
         convolution = self.convolutions.get(index)
         if convolution is None or convolution.depthwise or convolution.top_scale is not None:
@@ -223,7 +223,7 @@ class CodeFlow:
         if blob.dtype != np.float32 or not fits_arena(shape_of(blob), NO_PADS):
             return False
         layer = self.layers[index]
-        if self._makes_floats(index):
+        if self.makes_floats(index):
             return self.layers[self.readers[name]].type != "Pooling"
         return index in self.pooled.values() or self._works_on_maps(layer)
 

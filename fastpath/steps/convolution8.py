@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,35 +59,47 @@ class Convolution8:
         descale = np.tile(self.descale, repeat)
         return Epilogue(self.layer, self.activation, bias, descale, top_scale, float(self.bounds.max()))
 
-    def stairs(self, top_scale: np.float32) -> Stairs | None:
-        """Integers for all float steps, or None where there are none."""
-        if self.activation.type not in (NONE, RELU, CLIP) or not top_scale > 0:
+    def of_channels(self, channels: NDArray[np.int64]) -> Convolution8:
+        """A dense convolution that computes these output channels, of which one may come several times."""
+        bias = None if self.bias is None else self.bias[channels]
+        slopes = None if self.slopes is None else self.slopes[channels]
+        weight, descale = self.weight[channels], self.descale[channels]
+        return replace(self, weight=weight, bias=bias, descale=descale, slopes=slopes)
+
+    def reading(self, order: NDArray[np.int64]) -> Convolution8:
+        """The same dense convolution of a bottom blob whose channel i is what channel `order[i]` was."""
+        return replace(self, weight=np.ascontiguousarray(self.weight[:, order]))
+
+    def stairs(self, top_scale: np.float32 | Floats) -> Stairs | None:
+        """Integers for all float steps, or None where there are none. One scale, or one for each output channel."""
+        scales = np.broadcast_to(np.asarray(top_scale, np.float32), self.num_output)
+        if self.activation.type not in (NONE, RELU, CLIP) or not (scales > 0).all():
             return None
         if self.activation.type == CLIP and not self.activation.params[0] <= self.activation.params[1]:
             return None
         if not np.isfinite(self.descale).all() or self.descale.min() < 0:
             return None
-        epilogue = self.epilogue(top_scale)
-        if epilogue.must_check:
+        float_steps = self.epilogue(None)
+        if float_steps.must_check:
             return None
         if self.slopes is not None:
-            return self._bent_stairs(top_scale, self.slopes)
+            return self._bent_stairs(scales, self.slopes)
 
         def chain(sums: NDArray[np.float32]) -> NDArray[np.int8]:
-            epilogue(sums)
-            return sums.astype(np.int8)
+            float_steps(sums)
+            return quantize(sums, scales[:, np.newaxis])
 
         bounds = self.bounds
         extremes = chain(np.stack([-bounds, bounds], axis=1).astype(np.float32))
         low, high = int(extremes.min()), int(extremes.max())
         if low == high:
             return None
-        return fit(find_steps(chain, bounds, low, high), self._codes_per_sum(top_scale), bounds, low, high)
+        return fit(find_steps(chain, bounds, low, high), self._codes_per_sum(scales), bounds, low, high)
 
-    def _codes_per_sum(self, top_scale: np.float32) -> NDArray[np.float64]:
-        return self.descale.astype(np.float64) * np.float64(top_scale)
+    def _codes_per_sum(self, scales: Floats) -> NDArray[np.float64]:
+        return self.descale.astype(np.float64) * scales.astype(np.float64)
 
-    def _bent_stairs(self, top_scale: np.float32, slopes: Floats) -> Stairs | None:
+    def _bent_stairs(self, scales: Floats, slopes: Floats) -> Stairs | None:
         """The same with a leaky ReLU behind bias and activation."""
         if not (np.abs(slopes) <= STEEPEST).all() or self.num_output > CHANNELS // 2:
             return None
@@ -99,7 +111,7 @@ class Convolution8:
 
         def chain(sums: NDArray[np.float32]) -> NDArray[np.int8]:
             float_steps(sums)
-            return quantize(np.where(sums < 0, sums * slopes[:, np.newaxis], sums), top_scale)
+            return quantize(np.where(sums < 0, sums * slopes[:, np.newaxis], sums), scales[:, np.newaxis])
 
         bounds = self.bounds
         bend = find_steps(positive, bounds, 0, 1)[:, 0]
@@ -108,7 +120,7 @@ class Convolution8:
         low, high = int(extremes.min()), int(extremes.max())
         if low == high:
             return None
-        per_sum = self._codes_per_sum(top_scale)
+        per_sum = self._codes_per_sum(scales)
         return fit_bent(chain, bend, per_sum, per_sum * slopes, bounds, low, high)
 
 

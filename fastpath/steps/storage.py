@@ -18,7 +18,7 @@ SIGNED_ZERO = 128
 
 @dataclass
 class Storage:
-    """Where a feature map lies: the channels from `offset` on of an h by w map at the start of an arena."""
+    """Where a feature map lies: the channels from `offset` on of an h by w map that begins at `base` in an arena."""
 
     buffer: Buffer[vec[u8]]
     h: int
@@ -32,6 +32,7 @@ class Storage:
     offset: int = 0
     spare: bool = False
     """Whether the bytes between the channels of one pixel and the next pixel are nobody's."""
+    base: int = 0
 
     @property
     def row(self) -> int:
@@ -41,7 +42,11 @@ class Storage:
     @property
     def origin(self) -> int:
         """The place of the first channel of pixel (0, 0)."""
-        return self.buffer.start + self.above * self.row + self.left * self.pixel + self.offset
+        return self.buffer.start + self.base + self.above * self.row + self.left * self.pixel + self.offset
+
+    def from_channel(self, channel: int) -> Storage:
+        """The same feature map without the channels before that."""
+        return replace(self, offset=self.offset + channel, spare=False)
 
     def feature(self, kernels: Kernels, pad_top: int = 0, pad_left: int = 0) -> Feature:
         """The record that kernels read, beginning so many border pixels before pixel (0, 0)."""

@@ -500,9 +500,9 @@ def test_runs_of_pixels_with_spare_bytes(channels: int, kernel: tuple[int, int],
 
 
 @settings(max_examples=15)
-@given(axis=st.sampled_from([0, -3, 1]), activation=st.integers(0, 1), reverse=st.integers(0, 1))
-def test_shuffled_and_cut_channels(axis: int, activation: int, reverse: int) -> None:
-    """Pieces of a blob need no copy; codes of blobs that ReLU made have no sign."""
+@given(axis=st.sampled_from([0, -3, 1]), activation=st.integers(0, 1), reverse=st.integers(0, 1), relu=st.booleans())
+def test_shuffled_and_cut_channels(axis: int, activation: int, reverse: int, relu: bool) -> None:
+    """Pieces of a blob of floats need no copy, and pieces of what convolutions make need nothing at all."""
     half = square(8, 6, 8, kernel=1, pad=0)
     cut = Layer("Slice", "cut", ["d"], ["e", "f"])
     cut.set("slices", [-233, -233])
@@ -515,14 +515,16 @@ def test_shuffled_and_cut_channels(axis: int, activation: int, reverse: int) -> 
             split("split", "a", "b", "c"),
             convolution("second", "b", "x", half, activation=activation),
             concat("concat", "y", "c", "x"),
-            Layer("ShuffleChannel", "shuffle", ["y"], ["d"], {0: 2, 1: reverse}),
+            Layer("ReLU" if relu else "Dropout", "between", ["y"], ["z"]),
+            Layer("ShuffleChannel", "shuffle", ["z"], ["d"], {0: 2, 1: reverse}),
             cut,
             convolution("left", "e", "out1", after, bottom_scale=30.0),
             convolution("right", "f", "out2", after, bottom_scale=20.0),
         ]
     )
     plan = assert_plan_equals_numpy(graph, {"in": image((3, 6, 6))})
-    assert (kernels_in(plan)["cut"] == "views") == (axis != 1)
+    moved = "views" if relu else "nothing"
+    assert kernels_in(plan)["cut"] == ("numpy" if axis == 1 else moved)
 
 
 @pytest.mark.parametrize("fine_scale", [20.0, 40.0])

@@ -136,3 +136,58 @@ def interleave_3(planes: vec[u8], a0: i64, plane: i64, n: i64, zero: u8, target:
         target[b + 3 * x] = planes[a0 + x] ^ zero
         target[b + 3 * x + 1] = planes[a1 + x] ^ zero
         target[b + 3 * x + 2] = planes[a2 + x] ^ zero
+
+
+def deliver(source: Feature, h: i64, w: i64, zoom: i64, n: i64, target: Feature) -> None:
+    """Copy n channels of an h by w feature map into another, every pixel `zoom` times in both directions.
+
+    Copies whole vectors of 16, so up to 15 bytes behind the n in every pixel change too.
+    """
+    data = source.data
+    out = target.data
+    if len(data) < FEATURES or len(out) < FEATURES:
+        raise ValueError("buffer too small")
+    vectors = (n + 15) >> 4
+    pixel = target.pixel
+    _x: i64 = 0
+    y: i64 = 0
+    _z: i64 = 0
+    j: i64 = 0
+    for y in range(h * zoom):
+        a = source.start + y // zoom * source.row
+        b = target.start + y * target.row
+        for _x in range(w):
+            for _z in range(zoom):
+                if a < 0 or a > FEATURES - CHANNELS or b < 0 or b > FEATURES - CHANNELS or vectors > 255:
+                    raise ValueError("pixel out of range")
+                if vectors == 1:
+                    for j in range(i64(16)):
+                        out[b + j] = data[a + j]
+                elif vectors == 2:
+                    for j in range(i64(32)):
+                        out[b + j] = data[a + j]
+                else:
+                    for j in range(vectors << 4):
+                        out[b + j] = data[a + j]
+                b += pixel
+            a += source.pixel
+
+
+def deliver_each(source: Feature, h: i64, w: i64, zoom: i64, first: i64, places: vec[i64], target: Feature) -> None:
+    """The same one channel after the other: channel `first + i` goes to channel places[i], and nothing else changes."""
+    data = source.data
+    out = target.data
+    _x: i64 = 0
+    y: i64 = 0
+    _z: i64 = 0
+    i: i64 = 0
+    n: i64 = len(places)
+    for y in range(h * zoom):
+        a = source.start + y // zoom * source.row + first
+        b = target.start + y * target.row
+        for _x in range(w):
+            for _z in range(zoom):
+                for i in range(n):
+                    out[b + places[i]] = data[a + i]
+                b += target.pixel
+            a += source.pixel
