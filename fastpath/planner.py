@@ -3,10 +3,10 @@
 A plan belongs to one set of input shapes, and computes all outputs of the network. int8 convolutions run compiled. A
 blob between them never becomes floats where all its readers want codes of one scale: the float steps of the layer that
 makes it and the quantization of the layers that read it are one staircase of the integer sum, which the kernels climb
-exactly. Split, Concat, max pooling and ReLU on such blobs work on codes too, or cost nothing at all. Where channels of a
-blob go different ways, as through ShuffleChannel and Slice, each becomes the codes that its reader wants. Where floats
-are needed after all, as for the additions of residual networks, they stand pixel after pixel while only convolutions,
-additions, ReLU and global pooling use them. The outputs hold the same bits with and without a plan.
+exactly. Split, Concat, max pooling and ReLU on such blobs work on codes too, or cost nothing at all. Where channels of
+a blob go different ways, as through ShuffleChannel and Slice, each becomes the codes that its reader wants. Where
+floats are needed after all, as for the additions of residual networks, they stand pixel after pixel while only
+convolutions, additions, ReLU and global pooling use them. The outputs hold the same bits with and without a plan.
 """
 
 from __future__ import annotations
