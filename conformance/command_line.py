@@ -10,7 +10,8 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +27,8 @@ from conformance.deviations import Deviation, read_deviations, unmatched
 from conformance.diagnosis import Tracer
 from conformance.levels import text
 from conformance.page import as_html
-from conformance.report import Report, ReportFault, as_junit, as_markdown, as_text, read_report, write_report
+from conformance.parallel import run_in_processes
+from conformance.report import Report, ReportFault, as_junit, as_markdown, as_text, label, read_report, write_report
 from conformance.runner import BAD, Result, exit_status, run, select
 from conformance.suites import SUITES, all_cases
 from conformance.tensor import Tensor
@@ -71,6 +73,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         for name_of_format in FILES:
             command.add_argument(f"--{name_of_format}", type=Path, metavar="FILE", help=f"write {name_of_format} too")
         command.add_argument("--diagnose", action="store_true", help="explain failures with the spec's trace")
+        command.add_argument("--jobs", type=int, default=1, metavar="N", help="processes; each opens the adapter")
         if name == "run":
             command.add_argument("--generated", type=int, default=0, metavar="N", help="N examples for each property")
             command.add_argument("--seed", type=int, default=0, help="of the generated examples")
@@ -169,7 +172,7 @@ def _run(options: argparse.Namespace, tested: list[str]) -> int:
     for name in options.adapter:
         adapter = _open(options, name, tested)
         with contextlib.closing(adapter):
-            report, one = _run_one(options, name, adapter)
+            report, one = _run_one(options, name, adapter, tested)
         reports.append(report)
         status = max(status, one)
     print(FORMATS[options.format](reports))
@@ -182,14 +185,18 @@ def _run(options: argparse.Namespace, tested: list[str]) -> int:
     return status
 
 
-def _run_one(options: argparse.Namespace, name: str, adapter: Adapter) -> tuple[Report, int]:
+def _run_one(options: argparse.Namespace, name: str, adapter: Adapter, tested: list[str]) -> tuple[Report, int]:
     """The report of one implementation, and its exit status."""
     smoke = options.command == "smoke"
     deviations = find_deviations(options.deviations, name)
     saved = [] if smoke else [read_case(path) for path in options.case]
-    chosen = saved or select(all_cases(options.suite), options.only, smoke=smoke)
+    chosen = saved or list(select(all_cases(options.suite), options.only, smoke=smoke))
     tracer = spec_tracer() if options.diagnose else None
-    results = run(adapter, chosen, deviations, tracer)
+    if options.jobs > 1:
+        results = run_in_processes(options.jobs, partial(_open, options, name, tested), chosen, deviations, tracer)
+    else:
+        results = run(adapter, chosen, deviations, tracer)
+    results = shown(results, len(chosen), label(adapter.identity))
     if not smoke and options.generated:
         from conformance.generated import run_generated
 
@@ -219,6 +226,17 @@ def _open(options: argparse.Namespace, name: str, tested: list[str]) -> Adapter:
         timeout=options.timeout,
         validating=options.validate,
     )
+
+
+def shown(results: Iterable[Result], total: int, what: str) -> Iterator[Result]:
+    """Pass results on; on a terminal, show how far the run has come."""
+    if not sys.stderr.isatty():
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(results, what, total, console=Console(stderr=True), transient=True)
 
 
 def _report_stream(path: Path | None) -> contextlib.AbstractContextManager[IO[str]]:

@@ -43,7 +43,8 @@ def expand(fill: Fill, count: int, width: int) -> list[float]:
     else:
         a, b, modulus, divisor = fill["p"]
         plus, factor = number(fill.get("plus", 0)), number(fill.get("times", 1))
-        values = [(value / divisor + plus) * factor for value in pattern(count, a, b, modulus)]
+        period = [(value / divisor + plus) * factor for value in pattern(min(count, modulus), a, b, modulus)]
+        values = (period * (count // modulus + 1))[:count]
     for rows, factor_text in fill.get("rowtimes", {}).items():
         factor = number(factor_text)
         for row in _rows(rows):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -137,7 +138,7 @@ def weights(sizes: Sizes, fills: dict[str, Fill]) -> bytes:
 
 def int8_record(values: list[float]) -> bytes:
     """A tagged record of int8 codes, padded to four bytes."""
-    codes = struct.pack(f"{len(values)}b", *map(int, values))
+    codes = array("b", map(int, values)).tobytes()
     return struct.pack("<I", INT8_TAG) + codes + bytes(-len(codes) % 4)
 
 

@@ -81,6 +81,9 @@ GRID = ((1, 1, 1), (2, 1, 1), (3, 3, 2), (4, 2, 3), (5, 4, 4), (6, 5, 3), (4, 7,
 
 WIDTHS = (*range(1, 18), 23, 31, 32, 33, 48, 63, 64, 65, 127, 128, 129, 255, 256)
 INPUTS = (*range(1, 10), 15, 16, 17, 24, 31, 32, 33, 64, 100, 255, 256)
+WIDE = 65
+"""Wider layers are large, and come in fewer forms."""
+
 LENGTHS = (*range(1, 34), 40, 47, 48, 63, 64)
 MAGNITUDES = {
     "subnormal": "0x1p-140",
@@ -189,6 +192,7 @@ def shapes() -> Iterator[Draft]:
         for width in WIDTHS:
             sizes = sizes_of(kind, 2, 2, width, 0, (1, 1) if width < 65 else (0, 0))
             yield draft(kind, "width", f"n{width}", f"{width} outputs a step.", sizes, ("width",))
+        yield from crossed(kind)
         for size in INPUTS:
             sizes = sizes_of(kind, 2, size, 2, size % 3)
             yield draft(kind, "inputs", f"i{size}", f"Rows of {size}.", sizes, ("inputs",))
@@ -199,6 +203,20 @@ def shapes() -> Iterator[Draft]:
                 yield draft(kind, "vector", f"d{direction}-t{steps}", note, sizes, ("vector",))
         sizes = sizes_of(kind, 1, 3, 2, 2, (0, 0), 1)
         yield draft(kind, "vector", "d2-t1", "The only row is a vector.", sizes, ("vector",))
+
+
+def crossed(kind: str) -> Iterator[Draft]:
+    """Every length and every width in every direction, with states and without; the widest with states only."""
+    for direction in DIRECTIONS:
+        for states in ((0, 0), (1, 1)):
+            begin = f"d{direction}-{STATE_NAMES[states]}"
+            for steps in LENGTHS:
+                sizes = sizes_of(kind, steps, 2, 2, direction, states)
+                yield draft(kind, "length", f"{begin}-t{steps}", f"A sequence of {steps}.", sizes, ("length",))
+            for width in WIDTHS:
+                if width <= WIDE or states == (1, 1):
+                    sizes = sizes_of(kind, 2, 2, width, direction, states)
+                    yield draft(kind, "width", f"{begin}-n{width}", f"{width} outputs a step.", sizes, ("width",))
 
 
 def zeros() -> Iterator[Draft]:

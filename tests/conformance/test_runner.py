@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ import pytest
 from conformance.adapter import AdapterBroken, Identity, SkippedCase
 from conformance.case import Case
 from conformance.deviations import Deviation, read_deviations, unmatched
+from conformance.parallel import batches, run_in_processes
 from conformance.report import ReportFault, as_junit, as_markdown, as_text, read_report, write_report
 from conformance.runner import Result, applied_level, exit_status, run, run_case, select
+from conformance.suites import all_cases
 from conformance.tensor import Tensor, tensor
 from tests.conformance.build import IDENTITY, Toy, right, toy_case, wrong
+from tests.conformance.wrong import make
 
 KNOWN = [Deviation("toy/*", "it is a toy", "9 everywhere")]
 
@@ -204,3 +208,26 @@ def test_a_report_is_written_while_the_run_goes_on() -> None:
     next(results)
     assert len(stream.getvalue().splitlines()) == 2
     assert json.loads(stream.getvalue().splitlines()[0])["suite"] == "toy"
+
+
+def test_several_processes_give_what_one_gives() -> None:
+    """Groups are not cut, so they are judged as a whole; results keep their order."""
+    chosen = list(select(all_cases("recurrent"), ["recurrent/rnn/consistency/t*", "recurrent/gru/by-hand/*"]))
+    chosen += list(select(all_cases("tables"), ["tables/fc/fc-*-aciq"]))
+    cut = list(batches(chosen))
+    assert [case for batch in cut for case in batch] == chosen
+    assert all(len(batch) == 1 for batch in cut if batch[0].operation == "table")
+    groups = [{case.group for case in batch if case.group} for batch in cut]
+    assert sum("recurrent/rnn/consistency" in group for group in groups) == 1
+    one = list(run(make(), chosen))
+    two = list(run_in_processes(2, make, chosen))
+    assert [(r.id, r.outcome, r.message) for r in one] == [(r.id, r.outcome, r.message) for r in two]
+
+
+def test_a_process_that_ends_is_no_verdict() -> None:
+    with pytest.raises(AdapterBroken, match="ended in the middle of a case"):
+        list(run_in_processes(2, mortal, [toy_case()]))
+
+
+def mortal() -> Toy:
+    return Toy(lambda case: os._exit(3))
