@@ -19,9 +19,10 @@ Patches are unsigned bytes: a code plus the zero point of its feature map. `byte
 128 plus the code: with both operands unsigned the C compiler finds the instruction that multiplies four pairs of bytes
 and adds them to a 32-bit lane. `words_*` take weights as 16-bit codes, for CPUs without it.
 
-All of them compute acc[start + pixel * pixel_step + channel * channel_step] for `pixels` patches, which begin at
-x[points[0]], x[points[1]] and so on, and `channels` rows of k weights, which begin at w[first]. k is a multiple of 32;
-pixels and channels are rounded up to whole blocks, so `points` and `acc` hold that many more.
+All of them compute acc[start + pixel * pixel_step + channel] for `pixels` patches, which begin at x[points[0]],
+x[points[1]] and so on, and `channels` rows of k weights, which begin at w[first]; `*_planes` compute
+acc[start + pixel * pixel_step + channel * channel_step]. k is a multiple of 32; pixels and channels are rounded up to
+whole blocks, so `points` and `acc` hold that many more.
 """
 
 # fmt: off
@@ -61,13 +62,14 @@ def outside(names: Iterable[str], limit: str) -> str:
     return any_of(f"{name} < 0 or {name} > {limit}" for name in names)
 
 
-def dot(item: str, pixels: int, channels: int) -> str:
-    """The function for weights of type u8 or i16 and one size of block."""
+def dot(item: str, pixels: int, channels: int, *, planes: bool = False) -> str:
+    """The function for weights of type u8 or i16 and one size of block; with `planes` channels lie apart."""
     name = "bytes" if item == "u8" else "words"
     decode = "i32(w[{}]) - 128" if item == "u8" else "i32(w[{}])"
     rows, columns = range(pixels), range(channels)
+    where = "channels `channel_step` apart" if planes else "channels side by side"
     lines = [
-        f"def {name}_{pixels}x{channels}(",
+        f"def {name}_{pixels}x{channels}{'_planes' if planes else ''}(",
         "    x: vec[u8],",
         "    points: vec[i64],",
         "    pixels: i64,",
@@ -78,15 +80,20 @@ def dot(item: str, pixels: int, channels: int) -> str:
         "    acc: vec[i32],",
         "    start: i64,",
         "    pixel_step: i64,",
-        "    channel_step: i64,",
+        *(["    channel_step: i64,"] if planes else []),
         ") -> None:",
-        f'    """Blocks of {pixels} pixels by {channels} channels."""',
+        f'    """Blocks of {pixels} pixels by {channels} channels, {where}."""',
         "    if len(x) < FEATURES or len(points) < POINTS or len(w) < BLOCK + PATCH or len(acc) < ACCUMULATORS:",
         '        raise ValueError("buffer too small")',
-        "    if k < 0 or k > PATCH or pixels > POINTS - 8 or pixel_step < 0 or channel_step < 0:",
+        "    if k < 0 or k > PATCH or pixels > POINTS - 8 or pixel_step < 0 or pixel_step > ACCUMULATORS:",
         '        raise ValueError("layer too large")',
-        "    if pixel_step > ACCUMULATORS or channel_step > ACCUMULATORS:",
-        '        raise ValueError("layer too large")',
+    ]
+    if planes:
+        lines += [
+            "    if channel_step < 0 or channel_step > ACCUMULATORS:",
+            '        raise ValueError("layer too large")',
+        ]
+    lines += [
         "    vectors: i64 = k >> 5",
         "    i: i64 = 0",
         "    channel: i64 = 0",
@@ -95,7 +102,7 @@ def dot(item: str, pixels: int, channels: int) -> str:
         *(f"        b{j} = b{j - 1} + k" for j in columns[1:]),
         f"        if {outside((f'b{j}' for j in columns), 'BLOCK')}:",
         '            raise ValueError("weights out of range")',
-        "        out = start + channel * channel_step",
+        f"        o0 = start + channel{' * channel_step' if planes else ''}",
         "        p: i64 = 0",
         "        while p < pixels:",
         *(f"            a{i} = points[p + {i}]" for i in rows),
@@ -106,17 +113,39 @@ def dot(item: str, pixels: int, channels: int) -> str:
         *(f"                x{i} = i32(x[a{i} + i])" for i in rows),
         *(f"                y{j} = {decode.format(f'b{j} + i')}" for j in columns),
         *(f"                s{i}{j} += x{i} * y{j}" for i in rows for j in columns),
+        *(store_planes(pixels, channels) if planes else store_pixels(pixels, channels)),
+        f"            p += {pixels}",
+        f"        b0 = b{channels - 1} + k",
+        f"        channel += {channels}",
     ]
-    for i in rows:
+    return "\n".join(lines) + "\n"
+
+
+def store_pixels(pixels: int, channels: int) -> list[str]:
+    """Write the sums of a block, those of a pixel next to each other."""
+    rows = range(pixels)
+    return [
+        *(f"            o{i} = o{i - 1} + pixel_step" for i in rows[1:]),
+        f"            if {outside((f'o{i}' for i in rows), f'ACCUMULATORS - {channels}')}:",
+        '                raise ValueError("sums out of range")',
+        *(f"            acc[o{i}{f' + {j}' if j else ''}] = s{i}{j}" for i in rows for j in range(channels)),
+        f"            o0 = o{pixels - 1} + pixel_step",
+    ]
+
+
+def store_planes(pixels: int, channels: int) -> list[str]:
+    """Write the sums of a block, those of a channel `pixel_step` apart and channels `channel_step` apart."""
+    columns = range(channels)
+    lines = []
+    for i in range(pixels):
         lines += [
-            *(f"            o{j} = {'out' if j == 0 else f'o{j - 1} + channel_step'}" for j in columns),
+            *(f"            o{j} = o{j - 1} + channel_step" for j in columns[1:]),
             f"            if {outside((f'o{j}' for j in columns), 'ACCUMULATORS - 1')}:",
             '                raise ValueError("sums out of range")',
             *(f"            acc[o{j}] = s{i}{j}" for j in columns),
-            "            out += pixel_step",
+            "            o0 += pixel_step",
         ]
-    lines += [f"            p += {pixels}", f"        b0 = b{channels - 1} + k", f"        channel += {channels}"]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def lanes(k: int) -> str:
@@ -259,10 +288,18 @@ def spread_module() -> str:
     return "\n\n".join([SPREAD_HEAD, spread(8), spread(1)])
 
 
+BLOCKS = (("u8", 4), ("u8", 2), ("i16", 2))
+"""The blocks of dense layers: type of the weights, pixels."""
+
+
 def dot_module() -> str:
     """The text of source/dot.py."""
     return "\n\n".join(
-        [DOT_HEAD, dot("u8", 4, 4), dot("u8", 2, 4), dot("i16", 2, 4), dot("u8", 1, 8), dot("i16", 1, 8)]
+        [
+            DOT_HEAD,
+            *(dot(item, pixels, 4, planes=planes) for item, pixels in BLOCKS for planes in (False, True)),
+            *(dot(item, 1, 4) for item in ("u8", "i16")),
+        ]
     )
 
 

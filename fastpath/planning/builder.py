@@ -33,9 +33,10 @@ from fastpath.steps.dense import (
     runs_in_lanes,
 )
 from fastpath.steps.depthwise import depthwise_to_blob, depthwise_to_codes
-from fastpath.steps.entry import Entry, MapEntry
+from fastpath.steps.entry import Entry, MapEntry, VectorEntry
 from fastpath.steps.maps import add_maps, mean_of_map, rectify_map
 from fastpath.steps.pooling import max_pool
+from fastpath.steps.product import product_to_blob
 from fastpath.steps.routed import CopiedChannels, LeakedChannels, MovedStep, RoutedStep
 from fastpath.steps.step import BlobStep, CodesStep, OperatorStep, SliceStep
 from fastpath.steps.storage import SIGNED_ZERO, Storage, frame
@@ -158,15 +159,15 @@ class Builder:
             place.first, place.last = min(place.first, first), max(place.last, last)
             place.shape = max(place.shape, shape)
             place.widen(self._borders(name))
-        for index in self.flow.convolutions:
+        for index, convolution in self.flow.convolutions.items():
             name = self.flow.layers[index].bottoms[0]
             if name not in self.flow.hidden and index not in self.routes.by_reader:
-                new = Place(self.flow.blobs[name].shape, index, index, self._entry_zero(index))
+                new = Place(self.flow.blobs[name].shape, index, index, self._entry_zero(convolution))
                 place = places.setdefault(self._entry_name(index), new)
                 place.last = index
                 place.widen(self._borders(name))
         for index, product in self.flow.products.items():
-            places[entry_name(index)] = Place((product.weight.shape[1], 1, 1), index, index, SIGNED_ZERO)
+            places[entry_name(index)] = Place((product.weight.shape[1], 1, 1), index, index, self._entry_zero(product))
         return places
 
     def _entry_name(self, index: int) -> str:
@@ -176,8 +177,7 @@ class Builder:
         root = self.map_groups.find(source) if source in self.flow.maps else self.flow.before_splits(source)
         return f"\n{root}\n{convolution.bottom_scale!r}"
 
-    def _entry_zero(self, index: int) -> int:
-        convolution = self.flow.convolutions[index]
+    def _entry_zero(self, convolution: Convolution8) -> int:
         source = convolution.layer.bottoms[0]
         floats = self.flow.blobs[source].dtype == np.float32
         return 0 if floats and convolution.bottom_scale > 0 and self.flow.never_negative(source) else SIGNED_ZERO
@@ -391,13 +391,11 @@ class Builder:
     def _product(self, product: Convolution8, index: int) -> tuple[Step, str]:
         """The step of an InnerProduct, and what it is called."""
         source, target = product.layer.bottoms[0], product.layer.tops[0]
-        level, bottom = self._level(product, lanes=False), self.storages[entry_name(index)]
-        entry = Entry(
-            level, self.workshop, product.layer, product.bottom_scale, bottom, (product.weight.shape[1], 1, 1)
-        )
-        compute, kernel = dense_to_blob(level, self.workshop, product, bottom, (1, 1), (0, 0))
-        shape = self.flow.blobs[target].shape
-        return BlobStep(source, entry, [], lambda: compute().reshape(shape), target), f"{kernel}, float32 out"
+        bottom = self.storages[entry_name(index)]
+        entry = VectorEntry(product.layer, product.bottom_scale, bottom, product.weight.shape[1])
+        shape = shape_of(self.flow.blobs[target])
+        compute, kernel = product_to_blob(kernels.wide(), self.workshop, product, bottom, shape)
+        return BlobStep(source, entry, [], compute, target), f"{kernel}, float32 out"
 
     @staticmethod
     def _level(convolution: Convolution8, lanes: bool) -> Kernels:

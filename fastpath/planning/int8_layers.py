@@ -16,8 +16,9 @@ from fastpath.layers.epilogue import (
     read_weight_scales,
 )
 from fastpath.layers.window import Window, window_of
-from fastpath.planning.shapes import NO_PADS, fits_arena
+from fastpath.planning.shapes import NO_PADS
 from fastpath.steps.convolution8 import Convolution8
+from fastpath.steps.product import fits_product
 from spec.graph import Layer
 
 
@@ -79,8 +80,8 @@ def read_inner_product(layer: Layer, bottom: Array) -> Convolution8:
         raise Refusal("rows of a matrix")
     scales, bottom_scale = read_weight_scales(layer, num_output), read_bottom_scale(layer)
     weight = read_int8_weights(layer, scales, get("weight_data_size")).reshape(num_output, num_input, 1, 1)
-    if not fits_dense(weight) or not fits_arena((num_input, 1, 1), NO_PADS):
-        raise Refusal("more weights than the kernels take")
+    if not fits_product(num_output, num_input):
+        raise Refusal("more inputs or outputs than the kernels take")
     return Convolution8(
         layer,
         Window((1, 1), (1, 1), (1, 1), NO_PADS),

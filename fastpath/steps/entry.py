@@ -15,36 +15,64 @@ from fastpath.steps.workshop import Workshop
 from spec.graph import Layer, Shape
 
 
-class Entry:
-    """Brings a float32 or int8 blob into a feature map: quantize, add the zero point, interleave the channels."""
+class Quantizer:
+    """Turns float32 or int8 values into int8 codes, a few at a time."""
 
-    def __init__(
-        self, kernels: Kernels, workshop: Workshop, layer: Layer, scale: np.float32, storage: Storage, shape: Shape
-    ) -> None:
-        self.layer, self.scale = layer, scale
-        self.codes: NDArray[np.int8] = workshop.panel.items.view(np.int8)[: math.prod(shape)]
-        feature = storage.feature(kernels)
-        # With a zero point of 128, adding it and flipping the highest bit are the same.
-        self.arguments = (workshop.panel.data, workshop.panel.start, *shape, storage.zero, feature)
-        self.interleave = kernels.move.interleave
-        self.values = np.empty(BLOCK, np.float32)
-        self.signs = np.empty(BLOCK, np.int32) if storage.zero else None
+    def __init__(self, layer: Layer, scale: np.float32, codes: NDArray[np.int8], *, signed: bool) -> None:
+        self.layer, self.scale, self.codes = layer, scale, codes
+        size = min(BLOCK, codes.size)
+        self.values = np.empty(size, np.float32)
+        self.signs = np.empty(size, np.int32) if signed else None
 
     def __call__(self, blob: Array) -> None:
         """GraphError for values that have no code."""
         flat = blob.reshape(-1)
         if blob.dtype == np.int8:
             np.copyto(self.codes, flat)
-        else:
-            if not finite(blob):
-                raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
-            for first in range(0, flat.size, BLOCK):
-                part = flat[first : first + BLOCK]
-                values = self.values[: part.size]
-                np.multiply(part, self.scale, out=values)
-                round_in_place(values, None if self.signs is None else self.signs[: part.size])
-                np.copyto(self.codes[first : first + part.size], values, casting="unsafe")
+            return
+        if not finite(blob):
+            raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
+        for first in range(0, flat.size, BLOCK):
+            part = flat[first : first + BLOCK]
+            values = self.values[: part.size]
+            np.multiply(part, self.scale, out=values)
+            round_in_place(values, None if self.signs is None else self.signs[: part.size])
+            np.copyto(self.codes[first : first + part.size], values, casting="unsafe")
+
+
+class Entry:
+    """Brings a float32 or int8 blob into a feature map: quantize, add the zero point, interleave the channels."""
+
+    def __init__(
+        self, kernels: Kernels, workshop: Workshop, layer: Layer, scale: np.float32, storage: Storage, shape: Shape
+    ) -> None:
+        codes = workshop.panel.items.view(np.int8)[: math.prod(shape)]
+        self.quantize = Quantizer(layer, scale, codes, signed=bool(storage.zero))
+        feature = storage.feature(kernels)
+        # With a zero point of 128, adding it and flipping the highest bit are the same.
+        self.arguments = (workshop.panel.data, workshop.panel.start, *shape, storage.zero, feature)
+        self.interleave = kernels.move.interleave
+
+    def __call__(self, blob: Array) -> None:
+        """GraphError for values that have no code."""
+        self.quantize(blob)
         self.interleave(*self.arguments)
+
+
+class VectorEntry:
+    """Brings a blob into a feature map of one pixel: quantize, add the zero point."""
+
+    def __init__(self, layer: Layer, scale: np.float32, storage: Storage, size: int) -> None:
+        first = storage.origin - storage.buffer.start
+        self.codes: NDArray[np.int8] = storage.buffer.items[first : first + size].view(np.int8)
+        self.quantize = Quantizer(layer, scale, self.codes, signed=bool(storage.zero))
+        self.signed = bool(storage.zero)
+
+    def __call__(self, blob: Array) -> None:
+        """GraphError for values that have no code."""
+        self.quantize(blob)
+        if self.signed:
+            np.bitwise_xor(self.codes, np.int8(-SIGNED_ZERO), out=self.codes)
 
 
 class MapEntry:

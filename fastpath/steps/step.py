@@ -8,7 +8,7 @@ import numpy as np
 
 from fastpath.layers.common import Array, Operator
 from fastpath.steps.calls import Action, Blobs
-from fastpath.steps.entry import Entry, MapEntry
+from fastpath.steps.entry import Entry, MapEntry, VectorEntry
 from spec.graph import Layer
 
 
@@ -41,7 +41,7 @@ class SliceStep:
 class CodesStep:
     """A layer whose top blob stays inside the plan: a feature map, or a map of floats."""
 
-    def __init__(self, source: str, entry: Entry | MapEntry | None, actions: list[Action]) -> None:
+    def __init__(self, source: str, entry: Entry | VectorEntry | MapEntry | None, actions: list[Action]) -> None:
         self.source, self.entry, self.actions = source, entry, actions
 
     def __call__(self, blobs: Blobs) -> None:
@@ -60,7 +60,7 @@ class BlobStep:
     def __init__(
         self,
         source: str,
-        entry: Entry | MapEntry | None,
+        entry: Entry | VectorEntry | MapEntry | None,
         actions: list[Action],
         compute: Callable[[], Array],
         target: str,

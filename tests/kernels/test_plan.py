@@ -361,6 +361,20 @@ def test_inner_product(shape: tuple[int, ...], activation: int) -> None:
     assert plan.rows[1].kernel != "numpy"
 
 
+@pytest.mark.parametrize("num_input", [4096, 8192, 8200, 20000])
+@pytest.mark.parametrize("rectified", [True, False])
+def test_inner_product_of_many_inputs(num_input: int, rectified: bool) -> None:
+    """Long rows come in parts, whose sums are added; signed codes have a zero point in all of them."""
+    shape = (num_input // 8, 2, 4)
+    first = convolution("conv", "in", "a", square(3, 4, shape[0], 1, pad=0), activation=int(rectified))
+    first.set("stride_h", 2)
+    geometry = square(num_input, 1, 6, kernel=1, pad=0)
+    layer = convolution("fc", "a", "out", geometry, activation=0, bottom_scale=20)
+    product = Layer("InnerProduct", "fc", ["a"], ["out"], {0: 6, 1: 1, 2: 6 * num_input, 8: 2}, weights=layer.weights)
+    plan = assert_plan_equals_numpy(Graph([input_layer(), first, product]), {"in": image((3, 4, 4))})
+    assert kernels_in(plan)["fc"].endswith("_1x4")
+
+
 @pytest.mark.parametrize("activation", [0, 1])
 def test_global_average_pooling_joins_its_convolution(activation: int) -> None:
     graph = Graph(

@@ -53,32 +53,69 @@ def multiply(
     """All weight rows against all patches of a tile."""
     i: i64 = 0
     done: i64 = 0
-    first: i64 = 0
-    count: i64 = 0
-    k = weights.k
     for i in range(len(weights.starts)):
-        first = weights.starts[i]
-        count = weights.counts[i]
         out = start + done * channel_step
-        if weights.form == 0:
-            dot.bytes_4x4(
-                x, points, pixels, weights.byte_blocks[i], first, count, k, acc, out, pixel_step, channel_step
-            )
-        elif weights.form == 1:
-            dot.bytes_2x4(
-                x, points, pixels, weights.byte_blocks[i], first, count, k, acc, out, pixel_step, channel_step
-            )
-        elif weights.form == 2:
-            dot.words_2x4(
-                x, points, pixels, weights.word_blocks[i], first, count, k, acc, out, pixel_step, channel_step
-            )
-        elif weights.form == 3:
-            lanes.lanes_16(x, points, pixels, weights.word_blocks[i], first, count, acc, out, pixel_step)
-        elif weights.form == 4:
-            lanes.lanes_32(x, points, pixels, weights.word_blocks[i], first, count, acc, out, pixel_step)
+        if channel_step == 1:
+            multiply_block(x, points, pixels, weights, i, acc, out, pixel_step)
         else:
-            lanes.pairs_28(x, points, pixels, weights.word_blocks[i], first, count, acc, out, pixel_step)
-        done += count
+            multiply_block_planes(x, points, pixels, weights, i, acc, out, pixel_step, channel_step)
+        done += weights.counts[i]
+
+
+def multiply_block(
+    x: vec[u8], points: vec[i64], pixels: i64, weights: Weights, i: i64, acc: vec[i32], out: i64, pixel_step: i64
+) -> None:
+    """The rows of one block, the sums of a pixel next to each other."""
+    first = weights.starts[i]
+    count = weights.counts[i]
+    k = weights.k
+    form = weights.form
+    if form < 2:
+        octets = weights.byte_blocks[i]
+        if pixels == 1:
+            dot.bytes_1x4(x, points, pixels, octets, first, count, k, acc, out, pixel_step)
+        elif form == 0:
+            dot.bytes_4x4(x, points, pixels, octets, first, count, k, acc, out, pixel_step)
+        else:
+            dot.bytes_2x4(x, points, pixels, octets, first, count, k, acc, out, pixel_step)
+        return
+    words = weights.word_blocks[i]
+    if form == 2 and pixels == 1:
+        dot.words_1x4(x, points, pixels, words, first, count, k, acc, out, pixel_step)
+    elif form == 2:
+        dot.words_2x4(x, points, pixels, words, first, count, k, acc, out, pixel_step)
+    elif form == 3:
+        lanes.lanes_16(x, points, pixels, words, first, count, acc, out, pixel_step)
+    elif form == 4:
+        lanes.lanes_32(x, points, pixels, words, first, count, acc, out, pixel_step)
+    else:
+        lanes.pairs_28(x, points, pixels, words, first, count, acc, out, pixel_step)
+
+
+def multiply_block_planes(
+    x: vec[u8],
+    points: vec[i64],
+    pixels: i64,
+    weights: Weights,
+    i: i64,
+    acc: vec[i32],
+    out: i64,
+    pixel_step: i64,
+    channel_step: i64,
+) -> None:
+    """The same for the dot kernels, the sums of a channel `channel_step` behind those of the channel before."""
+    first = weights.starts[i]
+    count = weights.counts[i]
+    k = weights.k
+    if weights.form == 0:
+        octets = weights.byte_blocks[i]
+        dot.bytes_4x4_planes(x, points, pixels, octets, first, count, k, acc, out, pixel_step, channel_step)
+    elif weights.form == 1:
+        octets = weights.byte_blocks[i]
+        dot.bytes_2x4_planes(x, points, pixels, octets, first, count, k, acc, out, pixel_step, channel_step)
+    else:
+        words = weights.word_blocks[i]
+        dot.words_2x4_planes(x, points, pixels, words, first, count, k, acc, out, pixel_step, channel_step)
 
 
 def convolve(
@@ -123,3 +160,19 @@ def accumulate(
         start = scratch.acc_start + y * window.out_w * pixel_step
         multiply(x, scratch.points, pixels, weights, scratch.acc, start, pixel_step, channel_step)
         y += count
+
+
+def product(bottom: Feature, parts: list[Weights], length: i64, scratch: Scratch, step: i64) -> None:
+    """A vector times a matrix whose columns come in parts: acc[acc_start + part * step + row].
+
+    Part i takes the codes from place i * length of the vector on. Sums of a few rows past the last one may be written.
+    """
+    i: i64 = 0
+    x: i64 = 0
+    points = scratch.points
+    if len(points) < POINTS:
+        raise ValueError("buffer too small")
+    for i in range(len(parts)):
+        for x in range(i64(8)):
+            points[x] = bottom.start + i * length
+        multiply(bottom.data, points, 1, parts[i], scratch.acc, scratch.acc_start + i * step, step, 1)
