@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -24,11 +24,13 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_smoke_is_quick() -> None:
-    began = time.perf_counter()
+    """Five seconds of a processor: the clock on the wall would measure what else the machine does."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "conformance", "smoke", "--adapter", "spec"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=EXAMPLE.parents[2])
     assert done.returncode == 0, done.stderr
-    assert time.perf_counter() - began < 5.0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5.0
 
 
 def test_run_report_and_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
