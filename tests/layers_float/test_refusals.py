@@ -139,6 +139,7 @@ REFUSALS = [
         [zeros(1, 2, 2), float_blob((1, 1, 2), [math.nan, 0.0])],
         "a coordinate that is not finite",
     ),
+    Refusal("GridSample", {"sample_type": 3}, {}, [zeros(1, 2, 2, 2), zeros(1, 1, 1, 3)], "no cubics for volumes"),
     Refusal("Noop", {}, {}, [zeros(1)], "has 2 tops, but only 1 bottoms", tops=2),
     Refusal(
         "InnerProduct",
