@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import shutil
@@ -12,31 +13,31 @@ import pytest
 from fastpath import cpu_level, kernels
 from fastpath.kernels import BUILT, write_source
 from spec.errors import UsageError
-
-VECTOR_CODE = {
-    "vnni512": {
-        "dot___bytes_4x4": "vpdpbusd.*zmm",
-        "lanes___lanes_32": "vpmullw.*zmm",
-        "depthwise___row_3x3": "vpmullw.*zmm",
-        "requantize___linear": "vpmullq.*zmm",
-        "requantize___stepped": "vpgather.*zmm",
-        "pooling___max_3x3": "vpmaxub.*zmm",
-        "move___panel": "vmovdqu.*zmm",
-    },
-    "vnni256": {"dot___bytes_4x4": "vpdpbusd.*ymm", "requantize___linear": "vpmullq.*ymm"},
-    "avxvnni": {"dot___bytes_2x4": "vpdpbusd.*ymm"},
-    "avx2": {"dot___words_2x4": "vpmaddwd.*ymm", "depthwise___row_3x3": "vpmullw.*ymm"},
-    "base": {"dot___words_2x4": "pmaddwd.*xmm"},
-}
-"""An instruction that each kernel must have: where one check too many stops vectorisation it runs 30 times slower."""
+from tests.kernels.vector_code import LEVELS_OF, PLAIN_CODE, REGISTER, VECTOR_CODE
 
 
 def test_written_kernels_are_current() -> None:
     assert write_source.outdated() == []
 
 
-@pytest.mark.parametrize("level", list(VECTOR_CODE))
-def test_loops_are_vector_code(level: str) -> None:
+def kernel_functions() -> set[str]:
+    """module.function for everything in the source of the kernels, but not the methods of records."""
+    return {
+        f"{path.stem}.{node.name}"
+        for path in write_source.SOURCE.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def test_every_kernel_is_on_the_list() -> None:
+    """A new kernel says which instruction its loop must have, or why there is none."""
+    assert kernel_functions() == VECTOR_CODE.keys() | PLAIN_CODE.keys()
+    assert not VECTOR_CODE.keys() & PLAIN_CODE.keys()
+
+
+def machine_code(level: str) -> dict[str, str]:
+    """The machine code of each kernel of a level, as text."""
     if level not in BUILT:
         pytest.skip(f"level {level} is not compiled in this installation")
     if shutil.which("objdump") is None:
@@ -47,10 +48,24 @@ def test_loops_are_vector_code(level: str) -> None:
     command = ["objdump", "-d", "--no-show-raw-insn", library.origin]
     listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     functions = re.split(r"^[0-9a-f]+ <(\S+)>:$", listing, flags=re.MULTILINE)
-    bodies = dict(zip(functions[1::2], functions[2::2], strict=True))
-    for name, instruction in VECTOR_CODE[level].items():
-        body = bodies[f"CPyDef_fastpath___kernels___{level}___{name}"]
-        assert re.search(instruction, body), f"{name} has no {instruction} at level {level}"
+    prefix = f"CPyDef_fastpath___kernels___{level}___"
+    return {
+        name.removeprefix(prefix).replace("___", ".", 1): body
+        for name, body in zip(functions[1::2], functions[2::2], strict=True)
+        if name.startswith(prefix)
+    }
+
+
+@pytest.mark.parametrize("level", list(REGISTER))
+def test_loops_are_vector_code(level: str) -> None:
+    bodies = machine_code(level)
+    scalar = [
+        name
+        for name, operation in VECTOR_CODE.items()
+        if level in LEVELS_OF.get(name, REGISTER)
+        and not re.search(rf"\sv?{operation}\S* .*%{REGISTER[level]}", bodies[name])
+    ]
+    assert not scalar, f"at level {level} these have none of their instructions on {REGISTER[level]}"
 
 
 def test_the_best_runnable_level_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

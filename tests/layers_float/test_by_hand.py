@@ -191,7 +191,7 @@ def test_binary_functions_at_their_edges() -> None:
 
 def test_prior_boxes_are_clipped_to_the_image() -> None:
     """A square of side 6 around the middle of an image of 4 by 4 reaches over all its borders."""
-    sizes = {"min_sizes": [6.0], "image_width": 4, "image_height": 4, "offset": 0.5}
+    sizes: dict[str, ParamValue] = {"min_sizes": [6.0], "image_width": 4, "image_height": 4, "offset": 0.5}
     cell = float_blob((1, 1, 1), [0.0])
     assert one("PriorBox", sizes, cell).floats()[:4] == [-0.25, -0.25, 1.25, 1.25]
     assert one("PriorBox", {**sizes, "clip": 1}, cell).floats()[:4] == [0.0, 0.0, 1.0, 1.0]

@@ -1,0 +1,113 @@
+"""What the C compiler must have made of every kernel: an instruction on whole vectors, or a reason why there is none.
+
+One check too many in a loop stops vectorisation, and the kernel runs up to 30 times slower without a word. So every
+function of `fastpath.kernels.source` stands in one of the two tables here; a test sees to that.
+"""
+
+from __future__ import annotations
+
+REGISTER = {"base": "xmm", "avx2": "ymm", "avxvnni": "ymm", "vnni256": "ymm", "vnni512": "zmm"}
+"""The registers that a level is compiled for."""
+
+BYTE_PRODUCTS = ("avxvnni", "vnni256", "vnni512")
+"""Levels with the instruction that multiplies bytes and adds them up; the others use the kernels for words."""
+
+MASKS = ("vnni256", "vnni512")
+"""Levels whose vectors have masks, which these conditions need."""
+
+SHUFFLES = ("avx2", "avxvnni", "vnni256", "vnni512")
+"""Levels that can move any byte of a vector, or multiply and compare numbers of 64 bits."""
+
+VECTOR_CODE: dict[str, str] = {
+    "depthwise.row_3x3": "pmullw",
+    "depthwise.row_of_5": "pmullw",
+    "depthwise.add_tap": "pmullw",
+    "dot.bytes_4x4": "pdpbusd",
+    "dot.bytes_2x4": "pdpbusd",
+    "dot.bytes_1x8": "pdpbusd",
+    "dot.words_2x4": "(pmaddwd|pdpwssd)",
+    "dot.words_1x8": "(pmaddwd|pdpwssd)",
+    "lanes.lanes_16": "pmullw",
+    "lanes.lanes_32": "pmullw",
+    "lanes.pairs_28": "pmullw",
+    "move.copy": "movdqu",
+    "move.panel": "movdqu",
+    "move.interleave_3": "(pshufb|permt2w)",
+    "planes.begin": "movup[sd]",
+    "planes.run_3x3": "mulpd",
+    "planes.run_3x3_by_2": "mulpd",
+    "planes.add_tap": "mulpd",
+    "planes.rectify": "cmpltpd",
+    "planes.max_2x2_by_2": "maxpd",
+    "planes.max_3x3_by_2": "maxpd",
+    "pooling.clear": "mov(dqu|ups)",
+    "pooling.maximum": "pmaxub",
+    "pooling.max_3x3": "pmaxub",
+    "pooling.highest_row": "(pmaxsd|pcmpgtd)",
+    "recurrent.dot_bytes": "pdpbusd",
+    "recurrent.dot_words": "(pmaddwd|pdpwssd)",
+    "recurrent.scaled_codes": "mulpd",
+    "recurrent.split_pairs": "subpd",
+    "recurrent.clear": "movup[sd]",
+    "recurrent.descale": "mulpd",
+    "recurrent.add": "addpd",
+    "recurrent.exp_plus_one": "mulpd",
+    "recurrent.exp_minus_one": "mulpd",
+    "recurrent.lstm_divisors": "mulpd",
+    "recurrent.lstm_cell": "mulpd",
+    "recurrent.divisors_of_tanh": "addpd",
+    "recurrent.tanh": "mulpd",
+    "recurrent.product": "mulpd",
+    "recurrent.store": "movup[sd]",
+    "recurrent.gru_divisors": "mulpd",
+    "recurrent.gru_new": "mulpd",
+    "recurrent.gru_mix": "mulpd",
+    "requantize.linear": "(pmullq|pmuludq)",
+    "requantize.bent": "(pmullq|pmuludq)",
+    "requantize.stepped": "(pmullq|pmuludq)",
+    "requantize.bent_stepped": "(packuswb|pmovwb)",
+}
+"""For each kernel an operation that its loop must have, without the v of the newer encodings."""
+
+LEVELS_OF: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("dot.bytes_4x4", "dot.bytes_2x4", "dot.bytes_1x8", "recurrent.dot_bytes"), BYTE_PRODUCTS),
+    **dict.fromkeys(("recurrent.exp_plus_one", "recurrent.exp_minus_one"), MASKS),
+    **dict.fromkeys(("move.interleave_3", "requantize.bent", "requantize.stepped"), SHUFFLES),
+}
+"""The levels at which a kernel is vector code, where that is not all of them."""
+
+CALLS_KERNELS = "calls other kernels for rows and tiles"
+COPIES_BY_C = "the C compiler calls memset"
+ONE_PIXEL_APART = "its bytes lie a pixel apart"
+
+PLAIN_CODE: dict[str, str] = {
+    "dense.find_patches": "computes one address for each pixel",
+    "dense.multiply": CALLS_KERNELS,
+    "dense.convolve": CALLS_KERNELS,
+    "dense.accumulate": CALLS_KERNELS,
+    "depthwise.clear": COPIES_BY_C,
+    "depthwise.sums": CALLS_KERNELS,
+    "depthwise.convolve": CALLS_KERNELS,
+    "depthwise.accumulate": CALLS_KERNELS,
+    "move.fill": COPIES_BY_C,
+    "move.frame": CALLS_KERNELS,
+    "move.panel_columns": "no loop",
+    "move.column_slot": "no loop",
+    "move.interleave": ONE_PIXEL_APART,
+    "planes.add_tap_by": "its numbers lie several apart",
+    "planes.max_pool": CALLS_KERNELS,
+    "planes.depthwise": CALLS_KERNELS,
+    "pooling.max_pool": CALLS_KERNELS,
+    "pooling.pool_sums": CALLS_KERNELS,
+    "recurrent.largest_magnitude": "four running maxima are four registers",
+    "recurrent.multiply": CALLS_KERNELS,
+    "recurrent.reciprocals_of": "the check for a divisor of 0 leaves the loop",
+    "recurrent.gate_step": CALLS_KERNELS,
+    "recurrent.int8_steps": CALLS_KERNELS,
+    "requantize.mend": "computes the few channels whose steps are not on a line",
+    "requantize.pixels": CALLS_KERNELS,
+    "requantize.row": CALLS_KERNELS,
+    "spread.spread_8": "8 bytes at a time, and the check of each pixel's place leaves the loop",
+    "spread.spread_1": ONE_PIXEL_APART,
+}
+"""The functions that are no vector code, and why that does no harm."""
