@@ -1,12 +1,14 @@
 """A crew on many machines: the workers of a Dask cluster, by its own client and executor.
 
-Each worker gets the model once. Samples are files: every machine finds them under the same names. What a worker keeps
-from the first pass is its own, so the second pass of a sample goes to the worker that has run it, unless that has died.
+Each worker gets the model once, from the scheduler or from another worker. Samples are files: every machine finds them
+under the same names. What a worker keeps from the first pass is its own, so the second pass of a sample goes to the
+worker that has run it, unless that has died.
 """
 
 from __future__ import annotations
 
 import importlib
+import warnings
 from concurrent.futures import Executor, Future
 from typing import Any, Self
 
@@ -31,7 +33,7 @@ class Cluster(Executors):
             super().__init__(job, self._executor_at(None), workers)
             self._scheduler = scheduler
             self._homes: dict[object, Executor] = {}
-            self._send_job()
+            self._payload = self._sent_job()
         except BaseException:
             self._client.close()
             raise
@@ -45,12 +47,18 @@ class Cluster(Executors):
         return executor.submit(do_task_here, self._token, self._payload, sent)
 
     def recover(self) -> None:
-        """Send the job again, which may have died with the workers that held it."""
+        """Send the job again, which may have failed with the workers that held it."""
         self._wait(self._scheduler)
-        self._send_job()
+        self._payload = self._sent_job()
 
-    def _send_job(self) -> None:
-        self._payload = self._client.scatter(self._job, broadcast=True, hash=False)
+    def _sent_job(self) -> Any:
+        """The job as the result of a task, which the scheduler has done again if all workers that hold it die.
+
+        Data that are scattered would be gone with them, and the tasks that need them would wait for ever.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            return self._client.submit(itself, self._job, pure=False, retries=ATTEMPTS)
 
     def _wait(self, scheduler: str) -> None:
         """Wait for a worker; CalibrationError if none comes."""
@@ -72,6 +80,11 @@ class Cluster(Executors):
             self._client.run(forget, self._token, on_error="ignore")
         finally:
             self._client.close()
+
+
+def itself(job: bytes) -> bytes:
+    """The job."""
+    return job
 
 
 def do_task_here(token: str, job: bytes, task: Task) -> tuple[object, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fastpath.calibration.cluster import Cluster
 from spec.errors import CalibrationError
 from tests.calibration.test_ncnn2table import NET, NPY, Run, run  # noqa: F401
 from tests.calibration.test_passes import SAMPLES, DrawnSample, FatalSample
@@ -55,6 +56,41 @@ def test_a_worker_that_dies_between_the_passes_costs_a_retry(cluster: Any) -> No
     samples = [DrawnSample(seed) for seed in range(40)]
     assert calibrated(samples, executor=cluster.scheduler_address, progress=kill).rows() == calibrated(samples).rows()
     assert killed.is_set()
+
+
+def kill_workers(client: Any, most: int) -> None:
+    for pid in sorted(client.run(os.getpid).values())[:most]:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_all_workers_that_hold_the_job_may_die(cluster: Any) -> None:
+    killed = threading.Event()
+
+    def kill(stage: str, done: int, total: int) -> None:
+        if stage == "build histogram" and not killed.is_set():
+            killed.set()
+            with distributed.Client(cluster.scheduler_address) as client:
+                for pid in client.run(os.getpid).values():
+                    os.kill(pid, signal.SIGKILL)
+
+    samples = [DrawnSample(seed) for seed in range(40)]
+    assert calibrated(samples, executor=cluster.scheduler_address, progress=kill).rows() == calibrated(samples).rows()
+    assert killed.is_set()
+
+
+def test_errors_of_dask_cost_a_retry_each(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The future of the job itself may fail: it is sent again."""
+    failed = threading.Event()
+    sent_job = Cluster._sent_job
+
+    def failing(crew: Cluster) -> Any:
+        if failed.is_set():
+            return sent_job(crew)
+        failed.set()
+        return crew._client.submit(divmod, 1, 0, pure=False)
+
+    monkeypatch.setattr(Cluster, "_sent_job", failing)
+    assert calibrated(executor=cluster.scheduler_address).rows() == calibrated().rows()
 
 
 def test_a_bad_sample_is_named(cluster: Any) -> None:
