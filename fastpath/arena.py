@@ -44,14 +44,14 @@ def byte_buffer(size: int) -> Buffer[vec[u8]]:
     return Buffer(vec[u8](np.zeros(size + _SPARE, np.uint8)), np.uint8, size)
 
 
-def word_buffer(size: int) -> Buffer[vec[i16]]:
+def word_buffer(size: int, *, aligned: bool = True) -> Buffer[vec[i16]]:
     """16-bit integers."""
-    return Buffer(vec[i16](np.zeros(size + _SPARE, np.int16)), np.int16, size)
+    return Buffer(vec[i16](np.zeros(size + _SPARE, np.int16)), np.int16, size, aligned=aligned)
 
 
-def int_buffer(size: int) -> Buffer[vec[i32]]:
+def int_buffer(size: int, *, aligned: bool = True) -> Buffer[vec[i32]]:
     """32-bit integers."""
-    return Buffer(vec[i32](np.zeros(size + _SPARE, np.int32)), np.int32, size)
+    return Buffer(vec[i32](np.zeros(size + _SPARE, np.int32)), np.int32, size, aligned=aligned)
 
 
 def double_buffer(size: int) -> Buffer[vec[float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,11 +12,12 @@ from fastpath.calibration.statistics import (
     NO_RANGE,
     Floats,
     Histogram,
+    Magnitudes,
     Range,
-    blob_histogram,
-    blob_range,
     empty_histogram,
     examined_values,
+    histogram_of,
+    magnitudes_of,
 )
 from fastpath.net import Net
 from spec.errors import CalibrationError
@@ -25,8 +26,11 @@ from spec.graph import Graph, Layer
 HELD_BYTES = 2 << 30
 """Activations up to this many bytes are kept from the first pass for the second, unless told otherwise."""
 
-Activations = Callable[[Sequence[Floats], Sequence[str]], list[Floats]]
-"""Runs the float network on one sample, a blob for each Input layer in file order, and returns the blobs asked for."""
+Activations = Callable[[Sequence[Floats], Sequence[str]], Iterable[Floats]]
+"""Runs the float network on one sample, a blob for each Input layer in file order, and gives the blobs asked for.
+
+A blob may be computed when it is taken: who is done with it before the next one lets its memory be used again.
+"""
 
 Tick = Callable[[], None]
 """Called before each sample."""
@@ -50,11 +54,12 @@ class Sample(Protocol):
 def net_activations(net: Net) -> Activations:
     """The float network `net` as calibration sees it."""
 
-    def run(inputs: Sequence[Floats], names: Sequence[str]) -> list[Floats]:
+    def run(inputs: Sequence[Floats], names: Sequence[str]) -> Iterator[Floats]:
         with net.create_extractor() as extractor:
             for name, blob in zip(net.input_names(), inputs, strict=True):
                 extractor.input(name, blob)
-            return [extractor.extract(name, copy=False)[1] for name in names]
+            for name in names:
+                yield extractor.extract(name, copy=False)[1]
 
     return run
 
@@ -72,7 +77,7 @@ def shared_sources(graph: Graph | None, layers: Sequence[Layer]) -> list[str]:
 
 
 class Bottoms:
-    """The first bottom blobs of some layers, kept for the next pass while they are not too large.
+    """The first bottom blobs of some layers: their magnitudes, kept for the next pass while they are not too large.
 
     Layers that read copies of one blob share it, if the `graph` is there to tell. Several threads can use one object.
     """
@@ -94,7 +99,7 @@ class Bottoms:
         self._owners = [self._names.index(name) for name in sources]
         self._upstream = upstream
         self._free = held_bytes
-        self._held: dict[int, list[Floats]] = {}
+        self._held: dict[int, list[Magnitudes]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -114,12 +119,8 @@ class Bottoms:
         merged = [NO_RANGE] * len(self._names)
         for position in positions:
             tick()
-            for i, values in enumerate(self._values(position)):
-                try:
-                    merged[i] = merged[i].merge(blob_range(values, position))
-                except ValueError as error:
-                    layer = self.layers[self._owners.index(i)].name
-                    raise CalibrationError(str(error), sample=self.samples[position].name, layer=layer) from error
+            for i, magnitudes in enumerate(self._magnitudes(position)):
+                merged[i] = merged[i].merge(magnitudes.range(position))
         return [merged[i] for i in self._owners]
 
     def histograms(self, positions: Sequence[int], ranges: Sequence[Range], tick: Tick = _no_tick) -> list[Histogram]:
@@ -129,27 +130,55 @@ class Bottoms:
         """
         extents = [ranges[self._owners.index(i)].absmax for i in range(len(self._names))]
         merged = [empty_histogram(absmax) for absmax in extents]
+        held: list[list[Magnitudes]] = []
         for position in positions:
             tick()
-            for i, values in enumerate(self._values(position)):
-                merged[i] = merged[i].merge(blob_histogram(values, extents[i]))
-            self._release(position)
+            blobs = self._release(position)
+            if blobs is not None:
+                held.append(blobs)
+                continue
+            found = _histograms([self._run(position)], extents)
+            merged = [a.merge(b) for a, b in zip(merged, found, strict=True)]
+        merged = [a.merge(b) for a, b in zip(merged, _histograms(held, extents), strict=True)]
         return [merged[i] for i in self._owners]
 
-    def _values(self, position: int) -> list[Floats]:
-        """The distinct bottom blobs of a sample."""
+    def _magnitudes(self, position: int) -> list[Magnitudes]:
+        """The distinct bottom blobs of a sample, to be kept if there is room for them."""
         held = self._held.get(position)
         if held is not None:
             return held
-        blobs = self.activations(self.samples[position].load(), self._names)
-        values = [examined_values(np.asarray(blob, np.float32), self._upstream) for blob in blobs]
-        size = sum(value.nbytes for value in values)
+        blobs = self._run(position)
+        size = _bytes(blobs)
         with self._lock:
             if size <= self._free and position not in self._held:
                 self._free -= size
-                self._held[position] = values
-        return values
+                self._held[position] = blobs
+        return blobs
 
-    def _release(self, position: int) -> None:
+    def _run(self, position: int) -> list[Magnitudes]:
+        """The distinct bottom blobs of a sample, by running the network."""
+        sample = self.samples[position]
+        found: list[Magnitudes] = []
+        for blob in self.activations(sample.load(), self._names):
+            values = examined_values(np.asarray(blob, np.float32), self._upstream)
+            try:
+                found.append(magnitudes_of(values))
+            except ValueError as error:
+                layer = self.layers[self._owners.index(len(found))].name
+                raise CalibrationError(str(error), sample=sample.name, layer=layer) from error
+        return found
+
+    def _release(self, position: int) -> list[Magnitudes] | None:
         with self._lock:
-            self._free += sum(value.nbytes for value in self._held.pop(position, []))
+            blobs = self._held.pop(position, None)
+            self._free += _bytes(blobs or ())
+        return blobs
+
+
+def _bytes(blobs: Sequence[Magnitudes]) -> int:
+    return sum(blob.values.nbytes for blob in blobs)
+
+
+def _histograms(samples: Sequence[Sequence[Magnitudes]], extents: Sequence[float]) -> list[Histogram]:
+    """The histogram of each blob over some samples."""
+    return [histogram_of([blobs[i] for blobs in samples], extent) for i, extent in enumerate(extents)]

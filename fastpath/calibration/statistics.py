@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from fastpath import kernels
+from fastpath.arena import int_buffer, word_buffer
+from fastpath.kernels.source.counting import PIECE, STRIDE, TABLES
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.int64]
@@ -17,12 +22,6 @@ BINS = 2048
 
 SMALLEST = np.float32(2.0**-126)
 """The smallest normal binary32 number. Magnitudes below it count as zero: ncnn flushes them while it runs a network."""
-
-SMALLEST_IN_FIRST_BIN = 2.0**-114
-"""With an absmax of at least this, all magnitudes below `SMALLEST` lie in the first bin."""
-
-PIECE = 1 << 16
-"""Values that are counted at a time. OpenCV counts in binary32, which is exact up to 2**24."""
 
 
 @dataclass(frozen=True)
@@ -63,49 +62,116 @@ def empty_histogram(absmax: float) -> Histogram:
     return Histogram(absmax, np.zeros(BINS, np.int64), 0)
 
 
-def blob_range(values: Floats, sample: int) -> Range:
-    """The range of one blob; ValueError for NaN and infinity, which no scale fits."""
-    if values.size == 0:
-        return Range(0.0, 0, sample)
-    largest = np.maximum(values.max(), -values.min())  # NaN if there is one
+@dataclass(frozen=True, eq=False)
+class Magnitudes:
+    """A blob as statistics see it: its magnitudes without the zeros, the largest of them, and the size of the blob."""
+
+    values: Floats
+    absmax: float
+    size: int
+
+    def range(self, sample: int) -> Range:
+        """The range of the blob."""
+        return Range(self.absmax, self.size, sample)
+
+
+def magnitudes_of(values: Floats) -> Magnitudes:
+    """What statistics need of a blob; ValueError for NaN and infinity, which no scale fits."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    packed, largest = _packed_by_kernels(flat) if kernels.COMPILED else _packed(flat)
     if not np.isfinite(largest):
-        first = values[~np.isfinite(values)][0]
-        raise ValueError(f"the activations hold {float(first)}")
-    return Range(float(largest) if largest >= SMALLEST else 0.0, values.size, sample)
+        raise ValueError(f"the activations hold {float(flat[~np.isfinite(flat)][0])}")
+    return Magnitudes(packed, float(largest) if largest >= SMALLEST else 0.0, flat.size)
+
+
+def blob_range(values: Floats, sample: int) -> Range:
+    """The range of one blob; ValueError for NaN and infinity."""
+    return magnitudes_of(values).range(sample)
 
 
 def blob_histogram(values: Floats, absmax: float) -> Histogram:
     """The histogram of one blob, whose magnitudes are at most `absmax`."""
-    if absmax == 0:
-        return Histogram(absmax, np.zeros(BINS, np.int64), values.size)
-    counts, zeros = np.zeros(BINS + 1, np.int64), 0
-    for magnitudes in _magnitudes(values):
-        is_zero = magnitudes < SMALLEST
-        zeros += int(np.count_nonzero(is_zero))
-        if absmax < SMALLEST_IN_FIRST_BIN:
-            magnitudes[is_zero] = 0
-        magnitudes /= np.float32(absmax)
-        magnitudes *= np.float32(BINS)
-        counts += _counted(magnitudes)
-    counts[0] -= zeros
-    counts[BINS - 1] += counts[BINS]
+    return histogram_of([magnitudes_of(values)], absmax)
+
+
+def histogram_of(blobs: Sequence[Magnitudes], absmax: float) -> Histogram:
+    """The histogram of some blobs, whose magnitudes are at most `absmax`."""
+    found = [blob.values for blob in blobs if blob.values.size]
+    counts = np.zeros(BINS + 1, np.int64)
+    if found:
+        counts = (_counted_by_kernels if kernels.COMPILED else _counted)(found, np.float32(absmax))
+        counts[BINS - 1] += counts[BINS]
+    zeros = sum(blob.size - blob.values.size for blob in blobs)
     return Histogram(absmax, counts[:BINS].copy(), zeros)
 
 
-def _magnitudes(values: Floats) -> Iterator[Floats]:
-    """The magnitudes of a blob, in pieces that fit the cache; each piece is overwritten by the next one."""
-    flat = np.ascontiguousarray(values).ravel()
-    buffer = np.empty(min(PIECE, flat.size), np.float32)
-    for start in range(0, flat.size, PIECE):
-        piece = flat[start : start + PIECE]
-        yield np.abs(piece, out=buffer[: piece.size])
+def _packed(values: Floats) -> tuple[Floats, np.float32]:
+    """The magnitudes that are normal numbers, and the largest magnitude: NaN if there is one."""
+    magnitudes = np.abs(values)
+    return magnitudes[magnitudes >= SMALLEST], magnitudes.max(initial=np.float32(0))
 
 
-def _counted(positions: Floats) -> Counts:
-    """How many positions lie in each of BINS + 1 bins of width 1. OpenCV counts twice as fast as numpy."""
-    bins = positions.astype(np.uint16).reshape(1, -1)
-    counts = cv2.calcHist([bins], [0], None, [BINS + 1], [0, BINS + 1])
-    return counts.ravel().astype(np.int64)
+def _counted(blobs: Sequence[Floats], absmax: np.float32) -> Counts:
+    """How many magnitudes lie in each of BINS + 1 bins."""
+    counts = np.zeros(BINS + 1, np.int64)
+    for values in blobs:
+        for start in range(0, values.size, PIECE):
+            positions = values[start : start + PIECE] / absmax
+            positions *= np.float32(BINS)
+            counts += np.bincount(positions.astype(np.intp), minlength=BINS + 1)
+    return counts
+
+
+class _Workshop(threading.local):
+    """What the kernels of one thread work on, made where it is first needed: bits are those of binary32 numbers."""
+
+    ready = False
+
+    def open(self) -> Self:
+        """The workshop, ready for use."""
+        if not self.ready:
+            self.bits, self.packed = int_buffer(PIECE, aligned=False), int_buffer(PIECE + 1, aligned=False)
+            self.bins, self.tables = word_buffer(PIECE, aligned=False), int_buffer(TABLES, aligned=False)
+            self.numbers, self.magnitudes = (each.items.view(np.float32) for each in (self.bits, self.packed))
+            self.ready = True
+        return self
+
+
+_WORKSHOP = _Workshop()
+
+
+def _packed_by_kernels(values: Floats) -> tuple[Floats, np.float32]:
+    """The same as `_packed`."""
+    counting, shop = kernels.wide().counting, _WORKSHOP.open()
+    found, largest = [], 0
+    for start in range(0, values.size, PIECE):
+        piece = values[start : start + PIECE]
+        shop.numbers[: piece.size] = piece
+        largest = max(largest, counting.largest(shop.bits.data, piece.size))
+        count = counting.pack(shop.bits.data, piece.size, shop.packed.data)
+        found.append(shop.magnitudes[:count].copy())
+    return found[0] if len(found) == 1 else np.concatenate([*found, np.zeros(0, np.float32)]), _number(largest)
+
+
+def _counted_by_kernels(blobs: Sequence[Floats], absmax: np.float32) -> Counts:
+    """The same as `_counted`."""
+    counting, shop = kernels.wide().counting, _WORKSHOP.open()
+    shop.tables.items.fill(0)
+    for values in blobs:
+        for start in range(0, values.size, PIECE):
+            piece = values[start : start + PIECE]
+            positions = shop.numbers[: piece.size]
+            np.divide(piece, absmax, out=positions)
+            positions *= np.float32(BINS)
+            np.copyto(shop.bins.items[: piece.size], positions, casting="unsafe")
+            counting.count_bins(shop.bins.data, piece.size, shop.tables.data)
+    counts: Counts = shop.tables.items.reshape(-1, STRIDE)[:, : BINS + 1].sum(axis=0, dtype=np.int64)
+    return counts
+
+
+def _number(bits: int) -> np.float32:
+    """The binary32 number with this bit pattern."""
+    return np.float32(np.int32(bits).view(np.float32))
 
 
 def examined_values(blob: Floats, upstream: bool = False) -> Floats:

@@ -7,29 +7,15 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table as RichTable
-from rich.text import Text
 
 import fastpath.calibration.calibrate as fast_calibrate
-import spec.calibration.calibrate as spec_calibrate
 from fastpath.calibration.checkpoint import Checkpoint
 from fastpath.calibration.pixels import PIXEL_CHANNELS
 from fastpath.calibration.samples import blob_of as fast_blob_of
@@ -46,7 +32,6 @@ from fastpath.commands.arguments import (
 )
 from fastpath.commands.command_line import engine_option, report, upstream_option
 from fastpath.net import Net as FastNet
-from spec.calibration.samples import blob_of as spec_blob_of
 from spec.errors import AssayError, FormatError, UsageError
 from spec.formats.files import read_bytes, write_files
 from spec.formats.image_list import ListEntry, read_image_list
@@ -54,7 +39,6 @@ from spec.formats.samples import ImageInput, NpyInput, listed_samples
 from spec.formats.table import format_table
 from spec.formats.weights import read_model
 from spec.graph import Graph, Shape
-from spec.net import Net as SpecNet
 
 USAGE = """\
 Usage: ncnn2table [ncnnparam] [ncnnbin] [list,...] [ncnntable] [(key=value)...]
@@ -268,7 +252,7 @@ def write_static_table(graph: Graph, path: str, settings: Settings) -> int:
     if any(layer.type in CONVOLUTION_TYPES for layer in graph):
         report("warning: calibration dataset not provided, skip activation calibration and generate weight-only table")
     check_settings(settings)
-    rows = (spec_calibrate if settings.engine == "spec" else fast_calibrate).weight_only(graph).rows()
+    rows = engine_of(settings).weight_only(graph).rows()
     _write(graph, [], path, rows)
     return 0
 
@@ -291,15 +275,7 @@ def write_calibrated_table(graph: Graph, paths: Sequence[str], settings: Setting
         checkpoint = Checkpoint(way.checkpoint, fingerprint(paths[:2], entries, inputs, way.upstream))
     with shown_progress() as progress:
         if settings.engine == "spec":
-            outcome: Any = spec_calibrate.calibrate(
-                graph,
-                listed_samples(entries, inputs, spec_blob_of),
-                spec_calibrate.net_activations(SpecNet.from_graph(graph)),
-                method,
-                upstream=way.upstream,
-                report=report,
-                progress=progress,
-            )
+            outcome: Any = calibrate_by_spec(graph, entries, inputs, method, way, progress)
         else:
             outcome = fast_calibrate.calibrate(
                 graph,
@@ -324,6 +300,35 @@ def write_calibrated_table(graph: Graph, paths: Sequence[str], settings: Setting
         for picture in plot_calibration(outcome.layers, method, settings.plot):
             report(f"wrote {picture}")
     return 0
+
+
+def engine_of(settings: Settings) -> Any:
+    """The module that calibrates. That of the spec is imported only where it is wanted: it takes a while."""
+    if settings.engine != "spec":
+        return fast_calibrate
+    import spec.calibration.calibrate as spec_calibrate
+
+    return spec_calibrate
+
+
+def calibrate_by_spec(
+    graph: Graph,
+    entries: Sequence[Sequence[ListEntry]],
+    inputs: Sequence[ImageInput | NpyInput],
+    method: Method,
+    way: Way,
+    progress: Callable[[str, int, int], None],
+) -> Any:
+    """What the spec makes of the samples."""
+    import spec.calibration.calibrate as spec_calibrate
+    from spec.calibration.samples import blob_of
+    from spec.net import Net
+
+    samples = listed_samples(entries, inputs, blob_of)
+    activations = spec_calibrate.net_activations(Net.from_graph(graph))
+    return spec_calibrate.calibrate(
+        graph, samples, activations, method, upstream=way.upstream, report=report, progress=progress
+    )
 
 
 def check_executor(executor: str | None, workers: int | None, scheduler: str | None) -> None:
@@ -466,12 +471,9 @@ def _write(
 def show_summary(layers: Sequence[Any], method: Method, everything: bool) -> None:
     """Print the meaning of the scales where there is a terminal, and advice in any case."""
     if everything and sys.stderr.isatty() and layers:
-        table = RichTable("layer", "absmax", "threshold", "clipped", "expected SNR", title=f"calibration by {method}")
-        for column in table.columns[1:]:
-            column.justify = "right"
-        for row in table_rows(layers):
-            table.add_row(*row)
-        Console(stderr=True).print(table)
+        from fastpath.commands.calibration_progress import print_summary  # rich takes a while to import
+
+        print_summary(method, table_rows(layers))
     elif everything and layers:
         for name, _, _, clipped, snr in table_rows(layers):
             report(f"{name:<40} : clipped = {clipped:<15}  expected SNR = {snr}")
@@ -479,48 +481,13 @@ def show_summary(layers: Sequence[Any], method: Method, everything: bool) -> Non
         report(f"warning: {line}")
 
 
-@contextmanager
-def shown_progress() -> Iterator[Callable[[str, int, int], None]]:
+def shown_progress() -> AbstractContextManager[Callable[[str, int, int], None]]:
     """A bar with rate and remaining time on a terminal; elsewhere a line for every hundredth sample."""
     if not sys.stderr.isatty():
-        yield _progress_line
-        return
-    bars = progress_bars(Console(stderr=True))
-    tasks: dict[str, TaskID] = {}
+        return nullcontext(_progress_line)
+    from fastpath.commands.calibration_progress import progress_bars  # rich takes a while to import
 
-    def update(stage: str, done: int, total: int) -> None:
-        bars.start()  # not before worker processes have started: it runs a thread
-        if stage not in tasks:
-            for earlier in tasks.values():
-                bars.update(earlier, completed=bars.tasks[earlier].total)
-            tasks[stage] = bars.add_task(stage, total=total, completed=done)
-        bars.update(tasks[stage], completed=done)
-
-    try:
-        yield update
-    finally:
-        bars.stop()
-
-
-def progress_bars(console: Console) -> Progress:
-    """What progress looks like on a terminal."""
-    return Progress(
-        TextColumn("{task.description:<18}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-
-
-class RateColumn(ProgressColumn):
-    """Samples per second."""
-
-    def render(self, task: Task) -> Text:
-        """The rate, once it is known."""
-        return Text(f"{task.speed:.1f}/s" if task.speed else "", style="progress.data.speed")
+    return progress_bars()
 
 
 def _progress_line(stage: str, done: int, total: int) -> None:

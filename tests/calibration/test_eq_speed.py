@@ -49,7 +49,10 @@ def test_the_search_of_a_network_is_the_literal_one(monkeypatch: pytest.MonkeyPa
     ours, literal = 0.0, 0.0
     for found in calibrate(graph, samples, activations, "kl", report=lambda line: None).layers:
         names = [found.layer.bottoms[0], found.layer.tops[0]]
-        pairs = [(blobs[0], blobs[1]) for blobs in (activations(sample.load(), names) for sample in samples)]
+        pairs: list[Pair] = []
+        for sample in samples:
+            bottom, top = activations(sample.load(), names)
+            pairs.append((bottom, top))
         start = time.perf_counter()
         fast = search_scales(found.layer, pairs, found.weight_scales, found.bottom_scale, report=lambda line: None)
         middle = time.perf_counter()
