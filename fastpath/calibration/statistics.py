@@ -133,8 +133,14 @@ class _Workshop(threading.local):
             self.bits, self.packed = int_buffer(PIECE, aligned=False), int_buffer(PIECE + 1, aligned=False)
             self.bins, self.tables = word_buffer(PIECE, aligned=False), int_buffer(TABLES, aligned=False)
             self.numbers, self.magnitudes = (each.items.view(np.float32) for each in (self.bits, self.packed))
-            self.ready = True
+            self.ready, self._room = True, np.empty(0, np.float32)
         return self
+
+    def room(self, size: int) -> Floats:
+        """Room for so many numbers, the same at every call."""
+        if self._room.size < size:
+            self._room = np.empty(size, np.float32)
+        return self._room
 
 
 _WORKSHOP = _Workshop()
@@ -143,14 +149,15 @@ _WORKSHOP = _Workshop()
 def _packed_by_kernels(values: Floats) -> tuple[Floats, np.float32]:
     """The same as `_packed`."""
     counting, shop = kernels.wide().counting, _WORKSHOP.open()
-    found, largest = [], 0
+    found, count, largest = shop.room(values.size), 0, 0
     for start in range(0, values.size, PIECE):
         piece = values[start : start + PIECE]
         shop.numbers[: piece.size] = piece
         largest = max(largest, counting.largest(shop.bits.data, piece.size))
-        count = counting.pack(shop.bits.data, piece.size, shop.packed.data)
-        found.append(shop.magnitudes[:count].copy())
-    return found[0] if len(found) == 1 else np.concatenate([*found, np.zeros(0, np.float32)]), _number(largest)
+        packed = counting.pack(shop.bits.data, piece.size, shop.packed.data)
+        found[count : count + packed] = shop.magnitudes[:packed]
+        count += packed
+    return found[:count].copy(), np.int32(largest).view(np.float32)
 
 
 def _counted_by_kernels(blobs: Sequence[Floats], absmax: np.float32) -> Counts:
@@ -167,11 +174,6 @@ def _counted_by_kernels(blobs: Sequence[Floats], absmax: np.float32) -> Counts:
             counting.count_bins(shop.bins.data, piece.size, shop.tables.data)
     counts: Counts = shop.tables.items.reshape(-1, STRIDE)[:, : BINS + 1].sum(axis=0, dtype=np.int64)
     return counts
-
-
-def _number(bits: int) -> np.float32:
-    """The binary32 number with this bit pattern."""
-    return np.float32(np.int32(bits).view(np.float32))
 
 
 def examined_values(blob: Floats, upstream: bool = False) -> Floats:

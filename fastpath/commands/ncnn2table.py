@@ -31,6 +31,7 @@ from fastpath.commands.arguments import (
     parse_words,
 )
 from fastpath.commands.command_line import engine_option, report, upstream_option
+from fastpath.formats.weights import widen_weights
 from fastpath.net import Net as FastNet
 from spec.errors import AssayError, FormatError, UsageError
 from spec.formats.files import read_bytes, write_files
@@ -277,6 +278,7 @@ def write_calibrated_table(graph: Graph, paths: Sequence[str], settings: Setting
         if settings.engine == "spec":
             outcome: Any = calibrate_by_spec(graph, entries, inputs, method, way, progress)
         else:
+            widen_weights(graph)
             outcome = fast_calibrate.calibrate(
                 graph,
                 listed_samples(entries, inputs, fast_blob_of),
