@@ -16,6 +16,7 @@ from fastpath.kernels.source.capacity import FEATURES, SLACK
 from fastpath.layers.common import Floats, Operator
 from fastpath.layers.window import Pads
 from fastpath.planning.code_flow import CodeFlow
+from fastpath.planning.groups import Groups
 from fastpath.planning.layer_kinds import is_global_average, is_relu, pool_window, pool_windows
 from fastpath.planning.plan import Plan, PlanRow
 from fastpath.planning.routes import Routes, Source
@@ -24,7 +25,6 @@ from fastpath.planning.ways import Ways
 from fastpath.steps.calls import Action, Step
 from fastpath.steps.convolution8 import Convolution8
 from fastpath.steps.dense import (
-    FLOAT_TILE,
     dense_to_blob,
     dense_to_codes,
     dense_to_map,
@@ -40,11 +40,14 @@ from fastpath.steps.product import product_to_blob
 from fastpath.steps.routed import CopiedChannels, LeakedChannels, MovedStep, RoutedStep
 from fastpath.steps.step import BlobStep, CodesStep, OperatorStep, SliceStep
 from fastpath.steps.storage import SIGNED_ZERO, Storage, frame
-from fastpath.steps.workshop import Workshop
+from fastpath.steps.workshop import FLOAT_TILE, Workshop
 from spec.graph import Layer, Shape
 
-NARROW_PATCH = 384
+NARROW_PATCH = 256
 """Patches up to this length run on 256-bit vectors."""
+
+LARGEST_FLOAT = 1e30
+"""Bounds below this leave no doubt that floats are finite."""
 
 
 @dataclass
@@ -77,6 +80,10 @@ class Builder:
         self.framed: set[str] = set()
         self.map_groups = flow.map_places()
         self.sums = self._find_sums()
+        self.joined = {reader: index for index, reader in (*self.flow.pooled.items(), *self.sums.items())}
+        """For each layer that the step of a convolution runs too: the convolution."""
+        self.fed = self._find_fed()
+        self.map_places = self._sum_in_place()
         self.maps = self._allot_maps()
         self.entered: set[str] = set()
         self.averages = self._find_averages()
@@ -86,7 +93,7 @@ class Builder:
     def plan(self, operators: list[Operator], outputs: list[str]) -> Plan:
         """The plan, with one row a layer; `operators` run what stays with numpy."""
         result = Plan(outputs, shapes={name: blob.shape for name, blob in self.flow.blobs.items()})
-        joined = {*self.averages.values(), *self.flow.pooled.values(), *self.sums.values()}
+        joined = {*self.averages.values(), *self.joined}
         for index, layer in enumerate(self.flow.layers):
             kernel, reason, step = "numpy", self.flow.reasons.get(index, ""), None
             on_maps = bool(layer.bottoms) and self.flow.maps.issuperset((*layer.bottoms, *layer.tops))
@@ -166,6 +173,9 @@ class Builder:
                 place = places.setdefault(self._entry_name(index), new)
                 place.last = index
                 place.widen(self._borders(name))
+        for maker, readers in self.fed.items():
+            for name in readers:
+                places[name].first = maker
         for index, product in self.flow.products.items():
             places[entry_name(index)] = Place((product.weight.shape[1], 1, 1), index, index, self._entry_zero(product))
         return places
@@ -192,15 +202,36 @@ class Builder:
                     sums[last] = index
         return sums
 
-    def _allot_maps(self) -> dict[str, Floats]:
-        """Memory for every place of maps: an array that no other place needs while this one is alive."""
+    def _sum_in_place(self) -> Groups:
+        """Places of maps, where a convolution that ends with an addition leaves the sum where the other map was."""
+        groups = self.flow.map_places()
+        last = {groups.find(name): 0 for name in self.flow.maps}
+        for name in self.flow.maps:
+            place = groups.find(name)
+            last[place] = max(last[place], self.flow.readers[name])
+        for index, addition in self.sums.items():
+            layer = self.flow.layers[addition]
+            own = self.flow.convolutions[index].layer.tops[0]
+            (other,) = (name for name in layer.bottoms if name != own)
+            if last[groups.find(other)] == addition:
+                until = last[groups.find(layer.tops[0])]
+                groups.join_all([other, layer.tops[0]])
+                last[groups.find(other)] = until
+        return groups
+
+    def _lives(self) -> dict[str, tuple[int, int]]:
+        """The first and the last layer that touch each place of maps."""
         lives: dict[str, tuple[int, int]] = {}
-        made_by = {reader: index for index, reader in (*self.flow.pooled.items(), *self.sums.items())}
         unmade = {self.flow.convolutions[index].layer.tops[0] for index in self.sums}
         for name in self.flow.maps - unmade:
-            place, made, last = self.map_groups.find(name), self.flow.producers[name], self.flow.readers[name]
+            place, made, last = self.map_places.find(name), self.flow.producers[name], self.flow.readers[name]
             first, until = lives.get(place, (made, last))
-            lives[place] = min(first, made_by.get(made, made)), max(until, last)
+            lives[place] = min(first, self.joined.get(made, made)), max(until, last)
+        return lives
+
+    def _allot_maps(self) -> dict[str, Floats]:
+        """Memory for every place of maps: an array that no other place needs while this one is alive."""
+        lives = self._lives()
         slots: list[tuple[int, int]] = []
         chosen = {}
         for place, (first, until) in sorted(lives.items(), key=lambda item: item[1]):
@@ -217,7 +248,7 @@ class Builder:
 
     def _map(self, name: str) -> Floats:
         """The map (pixels, channels) that a blob is."""
-        return self.maps[self.map_groups.find(name)]
+        return self.maps[self.map_places.find(name)]
 
     def _adds(self, name: str) -> bool:
         return self.flow.is_sum(self.flow.layers[self.flow.producers[name]])
@@ -335,11 +366,46 @@ class Builder:
             return None, []
         self.entered.add(self._entry_name(index))
         if name in self.flow.maps:
-            entry: Entry | MapEntry = MapEntry(convolution.layer, convolution.bottom_scale, bottom, self._map(name))
+            entry: Entry | MapEntry = self._map_entry(index)
         else:
             shape = shape_of(self.flow.blobs[name])
             entry = Entry(level, self.workshop, convolution.layer, convolution.bottom_scale, bottom, shape)
         return entry, frame(level, bottom)
+
+    def _map_entry(self, index: int) -> MapEntry:
+        """What quantizes the map that a convolution reads."""
+        convolution = self.flow.convolutions[index]
+        name = convolution.layer.bottoms[0]
+        storage, bounded = self.storages[self._entry_name(index)], self.flow.largest(name) < LARGEST_FLOAT
+        return MapEntry(
+            self.workshop, convolution.layer, convolution.bottom_scale, storage, self._map(name), bounded=bounded
+        )
+
+    def _map_entries(self, index: int) -> tuple[list[MapEntry], list[Action]]:
+        """What quantizes the map that a convolution makes while it makes it, and fills the borders of the codes."""
+        readers = self.fed.get(index, {})
+        self.entered.update(readers)
+        entries = [self._map_entry(reader) for reader in readers.values()]
+        return entries, [action for name in readers for action in frame(kernels.narrow(), self.storages[name])]
+
+    def _find_fed(self) -> dict[int, dict[str, int]]:
+        """For each convolution that makes a map: the feature maps it is quantized into, each with its first reader."""
+        fed: dict[int, dict[str, int]] = {}
+        for index, convolution in self.flow.convolutions.items():
+            name = convolution.layer.bottoms[0]
+            maker = self._maker(name) if name in self.flow.maps and index not in self.routes.by_reader else None
+            if maker is not None:
+                fed.setdefault(maker, {}).setdefault(self._entry_name(index), index)
+        return fed
+
+    def _maker(self, name: str) -> int | None:
+        """The convolution whose step leaves a map as it is; None where another layer has a part in it."""
+        index = self.flow.producers[self.flow.before_splits(name)]
+        layer = self.flow.layers[index]
+        if is_relu(layer):
+            index = self.flow.producers[layer.bottoms[0]]
+            return self.joined.get(index) if self.flow.is_sum(self.flow.layers[index]) else None
+        return index if index in self.flow.convolutions else self.joined.get(index)
 
     def _alone(self, convolution: Convolution8, index: int) -> tuple[Step, str]:
         """The step of a convolution that makes one blob, and what it is called."""
@@ -359,33 +425,36 @@ class Builder:
             target = self.flow.layers[self.averages[index]].tops[0]
             compute, kernel = dense_to_means(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
             return BlobStep(source, entry, actions, compute, target), kernel
+        entries, frames = self._map_entries(index)
         if index in self.flow.pooled:
             pooling = self.flow.layers[self.flow.pooled[index]]
             pool, pooled = pool_window(pooling, self.flow.blobs[target].shape), self.flow.blobs[pooling.tops[0]].shape
             assert pool is not None
             run, kernel = dense_to_pooled(
                 level, self.workshop, convolution, bottom, (size[0], size[1]), place, pool, (pooled[1], pooled[2]),
-                self._map(pooling.tops[0]),
+                self._map(pooling.tops[0]), entries,
             )  # fmt: skip
-            return CodesStep(source, entry, [*actions, run]), f"{kernel}, float32 inside"
+            return CodesStep(source, entry, [*actions, *frames, run]), f"{kernel}, float32 inside"
         if target in self.flow.maps:
-            run, kernel = self._to_map(level, convolution, index, bottom)
-            return CodesStep(source, entry, [*actions, run]), f"{kernel}, float32 inside"
+            run, kernel = self._to_map(level, convolution, index, bottom, entries)
+            return CodesStep(source, entry, [*actions, *frames, run]), f"{kernel}, float32 inside"
         make_blob = depthwise_to_blob if convolution.depthwise else dense_to_blob
         compute, kernel = make_blob(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
         return BlobStep(source, entry, actions, compute, target), f"{kernel}, {self.flow.blobs[target].dtype} out"
 
-    def _to_map(self, level: Kernels, convolution: Convolution8, index: int, bottom: Storage) -> tuple[Action, str]:
+    def _to_map(
+        self, level: Kernels, convolution: Convolution8, index: int, bottom: Storage, entries: list[MapEntry]
+    ) -> tuple[Action, str]:
         """What computes a map of floats, and what it is called."""
         source, target = convolution.layer.bottoms[0], convolution.layer.tops[0]
         pads, (_, out_h, out_w) = convolution.pads(self.flow.blobs[source].shape), self.flow.blobs[target].shape
         arguments = (level, self.workshop, convolution, bottom, (out_h, out_w), (pads[0], pads[2]))
         if index not in self.sums:
-            return dense_to_map(*arguments, self._map(target))
+            return dense_to_map(*arguments, self._map(target), entries)
         layer = self.flow.layers[self.sums[index]]
         (other,) = (name for name in layer.bottoms if name != target)
         relu = self._rectified(layer)
-        run, kernel = dense_to_map(*arguments, self._map(layer.tops[0]), self._map(other), rectified=relu)
+        run, kernel = dense_to_map(*arguments, self._map(layer.tops[0]), entries, self._map(other), rectified=relu)
         return run, f"{kernel} and sum{' and relu' if relu else ''}"
 
     def _product(self, product: Convolution8, index: int) -> tuple[Step, str]:

@@ -26,8 +26,9 @@ from fastpath.planning.layer_kinds import (
 )
 from fastpath.planning.shapes import NO_PADS, fits_arena, shape_of
 from fastpath.steps.convolution8 import Convolution8
-from fastpath.steps.dense import FLOAT_TILE, fits_pooled
+from fastpath.steps.dense import fits_pooled
 from fastpath.steps.storage import SIGNED_ZERO
+from fastpath.steps.workshop import FLOAT_TILE
 from spec.graph import Graph, Layer
 
 SMALLEST_DESCALE = np.float32(1e-20)
@@ -282,6 +283,16 @@ class CodeFlow:
             )
             return sees and self.never_negative(layer.bottoms[0])
         return (layer.type in KEEP_SIGNS or self.is_sum(layer)) and all(map(self.never_negative, layer.bottoms))
+
+    def largest(self, name: str) -> float:
+        """What the magnitude of the floats of a map cannot exceed; infinite where that is not known."""
+        index = self.producers[name]
+        layer = self.layers[index]
+        if index in self.convolutions:
+            return self.convolutions[index].largest
+        if self.is_sum(layer):
+            return sum(self.largest(bottom) for bottom in layer.bottoms)
+        return self.largest(layer.bottoms[0])
 
     def map_places(self) -> Groups:
         """Maps that lie at the same place: ReLU works where its bottom lies."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +49,14 @@ class Convolution8:
         """What the magnitude of the sums of each output channel cannot exceed."""
         bounds: NDArray[np.int64] = np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)) * 128
         return bounds
+
+    @property
+    def largest(self) -> float:
+        """What the magnitude of the floats cannot exceed; infinite behind an activation that is no ReLU."""
+        if self.activation.type not in (NONE, RELU):
+            return math.inf
+        largest = float(self.bounds.max()) * float(np.abs(self.descale).max())
+        return largest + (0.0 if self.bias is None else float(np.abs(self.bias).max()))
 
     def pads(self, shape: Shape) -> Pads:
         """The borders (above, below, left, right) that a bottom blob of this shape gets."""

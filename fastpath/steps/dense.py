@@ -28,10 +28,11 @@ from fastpath.layers.common import Array, Floats
 from fastpath.layers.window import Window as LayerWindow
 from fastpath.steps.calls import Action
 from fastpath.steps.convolution8 import Convolution8, window_record
+from fastpath.steps.entry import MapEntry
 from fastpath.steps.leave import Exit, MapExit
 from fastpath.steps.staircase import staircase
 from fastpath.steps.storage import Storage
-from fastpath.steps.workshop import Workshop
+from fastpath.steps.workshop import FLOAT_TILE, Workshop
 
 PANEL_TILE = 48 * 1024
 """Bytes of patches that one tile copies."""
@@ -39,8 +40,8 @@ PANEL_TILE = 48 * 1024
 SUM_TILE = 32 * 1024
 """Sums of one tile."""
 
-FLOAT_TILE = 256 * 1024
-"""Sums that wait together to become floats."""
+MAP_TILE = 32 * 1024
+"""Sums that become floats while they are in the nearest cache, and then codes."""
 
 SUMS_PAST = 65536
 """Room behind the last sum of a tile, for the blocks of pixels and channels that reach past it."""
@@ -157,32 +158,37 @@ def dense_to_map(
     size: tuple[int, int],
     pads: tuple[int, int],
     top: Floats,
+    entries: list[MapEntry],
     skip: Floats | None = None,
     *,
     rectified: bool = False,
 ) -> tuple[Action, str]:
     """A dense convolution from feature map to floats (pixels, channels), and the name of its kernel.
 
-    Where the network adds the map `skip` to the convolution, and has a ReLU behind that, both happen here.
+    Where the network adds the map `skip` to the convolution, and has a ReLU behind that, both happen here. So does the
+    quantization of the result for its readers, by `entries`.
     """
     weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
     out_h, out_w = size
     step = round_up(convolution.num_output, GROUP)
-    rows_at_once = max(min(FLOAT_TILE // (step * out_w), out_h), 1)
+    rows_at_once = max(min([MAP_TILE // (step * out_w), out_h, *(entry.rows for entry in entries)]), 1)
+    leave = MapExit(workshop, convolution, excess, step)
     calls = []
     for y in range(0, out_h, rows_at_once):
         count = min(rows_at_once, out_h - y)
         arguments = _accumulate_rows(kernels, workshop, convolution, weights, bottom, (y, count, out_w), pads)
         sums = workshop.sums.items[: count * out_w * step].reshape(-1, step)
         rows = slice(y * out_w, (y + count) * out_w)
-        added = None if skip is None else skip[rows]
-        calls.append((arguments, MapExit(convolution, excess, count * out_w, step), sums, top[rows], added))
+        tile = leave.tile(sums, top[rows], None if skip is None else skip[rows], rectified=rectified)
+        calls.append((arguments, tile, y, y + count))
     run = kernels.dense.accumulate
 
     def convolve() -> None:
-        for arguments, leave, sums, part, added in calls:
+        for arguments, tile, first, end in calls:
             run(*arguments)
-            leave(sums, part, added, rectified=rectified)
+            tile()
+            for entry in entries:
+                entry.write(first, end)
 
     return convolve, kernel_name(kernels, weights)
 
@@ -197,6 +203,7 @@ def dense_to_pooled(
     pool: LayerWindow,
     pooled: tuple[int, int],
     top: Floats,
+    entries: list[MapEntry],
 ) -> tuple[Action, str]:
     """The same with max pooling behind it, whose pads are in `pool`; sums are pooled, and only maxima become floats."""
     weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
@@ -204,8 +211,10 @@ def dense_to_pooled(
     above, left = pool.pads[0], pool.pads[2]
     step = round_up(convolution.num_output, GROUP)
     row, pooled_row = out_w * step, pool_w * step
-    rows_at_once = max(min((FLOAT_TILE // row - pool.kernel[0]) // pool.stride[0], pool_h), 1)
+    rows_at_once = (FLOAT_TILE // row - pool.kernel[0]) // pool.stride[0]
+    rows_at_once = max(min([rows_at_once, pool_h, *(entry.rows for entry in entries)]), 1)
     start = workshop.sums.start
+    leave = MapExit(workshop, convolution, excess, step)
     calls = []
     for y in range(0, pool_h, rows_at_once):
         count = min(rows_at_once, pool_h - y)
@@ -219,15 +228,17 @@ def dense_to_pooled(
             workshop.sums.data, start, low, high - low, out_w, step, window, above, left, y, start + work, start + out,
         )  # fmt: skip
         sums = workshop.sums.items[out : out + count * pooled_row].reshape(-1, step)
-        part = top[y * pool_w : (y + count) * pool_w]
-        calls.append((arguments, pool_arguments, MapExit(convolution, excess, count * pool_w, step), sums, part))
+        tile = leave.tile(sums, top[y * pool_w : (y + count) * pool_w], None, rectified=False)
+        calls.append((arguments, pool_arguments, tile, y, y + count))
     run, run_pool = kernels.dense.accumulate, kernels.pooling.pool_sums
 
     def convolve() -> None:
-        for arguments, pool_arguments, leave, sums, part in calls:
+        for arguments, pool_arguments, tile, first, end in calls:
             run(*arguments)
             run_pool(*pool_arguments)
-            leave(sums, part)
+            tile()
+            for entry in entries:
+                entry.write(first, end)
 
     return convolve, f"{kernel_name(kernels, weights)} and maxima"
 

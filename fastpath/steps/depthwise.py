@@ -14,11 +14,10 @@ from fastpath.kernels.staircase import Stairs
 from fastpath.layers.common import Array
 from fastpath.steps.calls import Action
 from fastpath.steps.convolution8 import Convolution8, window_record
-from fastpath.steps.dense import FLOAT_TILE
 from fastpath.steps.leave import Exit
 from fastpath.steps.staircase import LANE_RUN, staircase
 from fastpath.steps.storage import Storage
-from fastpath.steps.workshop import Workshop
+from fastpath.steps.workshop import FLOAT_TILE, Workshop
 
 
 def depthwise_weights(kernels: Kernels, convolution: Convolution8, bottom: Storage) -> DepthwiseWeights:

@@ -14,6 +14,8 @@ from fastpath.steps.storage import SIGNED_ZERO, Storage
 from fastpath.steps.workshop import Workshop
 from spec.graph import Layer, Shape
 
+INT8_MAX_BITS = INT8_MAX.view(np.int32)
+
 
 class Quantizer:
     """Turns float32 or int8 values into int8 codes, a few at a time."""
@@ -78,8 +80,18 @@ class VectorEntry:
 class MapEntry:
     """Brings floats (pixels, channels) into a feature map: quantize, add the zero point."""
 
-    def __init__(self, layer: Layer, scale: np.float32, storage: Storage, source: Floats) -> None:
-        self.layer, self.scale, self.zero = layer, scale, storage.zero
+    def __init__(
+        self,
+        workshop: Workshop,
+        layer: Layer,
+        scale: np.float32,
+        storage: Storage,
+        source: Floats,
+        *,
+        bounded: bool = False,
+    ) -> None:
+        """`bounded` promises that all floats are finite."""
+        self.layer, self.scale, self.zero, self.bounded = layer, scale, storage.zero, bounded
         first = storage.origin - storage.buffer.start
         count = (storage.h - 1) * storage.row + (storage.w - 1) * storage.pixel + source.shape[1]
         shape, strides = (storage.h, storage.w, source.shape[1]), (storage.row, storage.pixel, 1)
@@ -87,23 +99,29 @@ class MapEntry:
         self.codes = np.lib.stride_tricks.as_strided(codes, shape, strides)
         self.source = source.reshape(shape)
         self.rows = max(BLOCK // (storage.w * source.shape[1]), 1)
-        self.values = np.empty((self.rows, *shape[1:]), np.float32)
-        self.signs = np.empty(self.values.shape, np.int32) if storage.zero else None
+        tile = (self.rows, *shape[1:])
+        self.values = workshop.floats[: math.prod(tile)].reshape(tile)
+        self.signs = workshop.signs[: math.prod(tile)].reshape(tile) if storage.zero else None
 
     def __call__(self) -> None:
         """GraphError for values that have no code."""
-        if not finite(self.source):
-            raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
         for first in range(0, self.codes.shape[0], self.rows):
-            part = self.source[first : first + self.rows]
-            codes, values = self.codes[first : first + self.rows], self.values[: part.shape[0]]
-            np.multiply(part, self.scale, out=values)
-            if self.signs is None:
-                np.minimum(values, INT8_MAX, out=values)
-                np.add(values, BELOW_HALF, out=values)
-                np.copyto(codes, values, casting="unsafe")
-            else:
-                round_in_place(values, self.signs[: part.shape[0]])
-                np.copyto(codes, values, casting="unsafe")
-                # Adding a zero point of 128 and flipping the highest bit are the same.
-                np.bitwise_xor(codes, np.int8(-SIGNED_ZERO), out=codes)
+            self.write(first, min(first + self.rows, self.codes.shape[0]))
+
+    def write(self, first: int, end: int) -> None:
+        """Some rows, no more than `rows`. GraphError for values that have no code."""
+        part, codes, values = self.source[first:end], self.codes[first:end], self.values[: end - first]
+        if not self.bounded and not finite(part):
+            raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
+        np.multiply(part, self.scale, out=values)
+        if self.signs is None:
+            # Floats that are not negative have the order of their bit patterns, and integers are compared faster.
+            bits = values.view(np.int32)
+            np.minimum(bits, INT8_MAX_BITS, out=bits)
+            np.add(values, BELOW_HALF, out=values)
+            np.copyto(codes, values, casting="unsafe")
+        else:
+            round_in_place(values, self.signs[: end - first])
+            np.copyto(codes, values, casting="unsafe")
+            # Adding a zero point of 128 and flipping the highest bit are the same.
+            np.bitwise_xor(codes, np.int8(-SIGNED_ZERO), out=codes)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastpath.layers.common import Array, Floats
-from fastpath.layers.epilogue import ZERO
-from fastpath.rounding import BLOCK
+from fastpath.layers.epilogue import Epilogue
 from fastpath.steps.convolution8 import Convolution8
+from fastpath.steps.workshop import Workshop
 
-MAP_RUN = 4096
+MAP_RUN = 8192
 """Floats that one row of a tile holds, of as many pixels as that takes."""
 
 
@@ -36,34 +38,39 @@ class Exit:
 
 
 class MapExit:
-    """Turns sums that stand pixel after pixel into floats that do, whole tiles of pixels at a time."""
+    """Turns the sums of a convolution that stand pixel after pixel into floats that do."""
 
-    def __init__(self, convolution: Convolution8, excess: NDArray[np.int64], pixels: int, step: int) -> None:
+    def __init__(self, workshop: Workshop, convolution: Convolution8, excess: NDArray[np.int64], step: int) -> None:
         """Of the `step` sums of a pixel, those past the output channels are ignored."""
-        n = convolution.num_output
-        widest = max(MAP_RUN // n, 1) if step == n else 1
-        self.repeat = next(count for count in range(min(widest, pixels), 0, -1) if pixels % count == 0)
-        self.shape, self.step = (pixels // self.repeat, self.repeat * n), step
-        self.rows = max(BLOCK // self.shape[1], 1)
-        self.epilogue = convolution.epilogue(None, self.repeat)
-        self.excess = np.tile(excess.astype(np.int32), self.repeat) if excess.any() else None
+        self.workshop, self.convolution, self.step = workshop, convolution, step
+        self.widest = max(MAP_RUN // convolution.num_output, 1) if step == convolution.num_output else 1
+        self.excess = excess.astype(np.int32)
+        self.epilogues: dict[int, Epilogue] = {}
 
-    def __call__(
-        self, sums: NDArray[np.int32], top: Floats, skip: Floats | None = None, *, rectified: bool = False
-    ) -> None:
-        """Write `top` (pixels, channels) from sums (pixels, step), then add `skip` and rectify if that is asked for."""
-        runs, values = sums[:, : top.shape[1]], top.reshape(self.shape)
-        added = None if skip is None else skip.reshape(self.shape)
-        if self.repeat > 1:
-            runs = sums.reshape(self.shape)
-        for first in range(0, self.shape[0], self.rows):
-            part = slice(first, first + self.rows)
-            if self.excess is None:
-                np.copyto(values[part], runs[part], casting="unsafe")
+    def tile(self, sums: NDArray[np.int32], top: Floats, skip: Floats | None, *, rectified: bool) -> Callable[[], None]:
+        """What writes `top` (pixels, channels) from sums (pixels, step), adds `skip`, and rectifies if asked to."""
+        pixels, n = top.shape
+        repeat = next(count for count in range(min(self.widest, pixels), 0, -1) if pixels % count == 0)
+        if repeat not in self.epilogues:
+            self.epilogues[repeat] = self.convolution.epilogue(None, repeat)
+        shape, epilogue = (pixels // repeat, repeat * n), self.epilogues[repeat]
+        runs = sums.reshape(shape) if self.step == n else sums[:, :n]
+        excess = np.tile(self.excess, repeat) if self.excess.any() else None
+        values = top.reshape(shape) if skip is None else self.workshop.floats[: top.size].reshape(shape)
+        added = None if skip is None else skip.reshape(shape)
+        out = top.reshape(shape)
+        # Integers are compared faster: as bit patterns negative floats are below 0, and the others in their order.
+        order = out.view(np.int32)
+
+        def leave() -> None:
+            if excess is None:
+                np.copyto(values, runs, casting="unsafe")
             else:
-                np.subtract(runs[part], self.excess, out=values[part], casting="unsafe", dtype=np.int32)
-            self.epilogue(values[part].T)
+                np.subtract(runs, excess, out=values, casting="unsafe", dtype=np.int32)
+            epilogue(values.T)
             if added is not None:
-                np.add(values[part], added[part], out=values[part])
+                np.add(values, added, out=out)
             if rectified:
-                np.maximum(values[part], ZERO, out=values[part])
+                np.maximum(order, 0, out=order)
+
+        return leave

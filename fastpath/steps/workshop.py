@@ -19,6 +19,9 @@ from fastpath.kernels.source.capacity import (
 )
 from fastpath.kernels.source.records import Scratch
 
+FLOAT_TILE = 256 * 1024
+"""Sums that wait together to become floats."""
+
 
 class Workshop:
     """What the steps of a plan share: the panel, the sums, and tables of steps. Belongs to one thread."""
@@ -28,6 +31,8 @@ class Workshop:
         self.sums = int_buffer(ACCUMULATORS + ACCUMULATOR_SLACK)
         self.points = long_vec(np.zeros(0), POINTS)
         self.codes = word_buffer(CHANNELS)
+        self.floats = np.empty(FLOAT_TILE, np.float32)
+        self.signs = np.empty(FLOAT_TILE, np.int32)
         self.tables: list[tuple[Buffer[vec[i32]], int]] = []
         self.scratches: dict[str, Scratch] = {}
         self.no_table = vec[i32]()
