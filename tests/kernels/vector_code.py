@@ -19,6 +19,7 @@ SHUFFLES = ("avx2", "avxvnni", "vnni256", "vnni512")
 """Levels that can move any byte of a vector, or multiply and compare numbers of 64 bits."""
 
 VECTOR_CODE: dict[str, str] = {
+    "counting.largest": "(pmaxsd|pcmpgtd)",
     "depthwise.row_3x3": "pmullw",
     "depthwise.row_of_5": "pmullw",
     "depthwise.add_tap": "pmullw",
@@ -82,6 +83,8 @@ COPIES_BY_C = "the C compiler calls memset"
 ONE_PIXEL_APART = "its bytes lie a pixel apart"
 
 PLAIN_CODE: dict[str, str] = {
+    "counting.pack": "where a number goes depends on those before it",
+    "counting.count_bins": "the data say which place is counted up",
     "dense.find_patches": "computes one address for each pixel",
     "dense.multiply": CALLS_KERNELS,
     "dense.convolve": CALLS_KERNELS,
