@@ -6,6 +6,8 @@ number below a half, with the sign of the value, and truncating never crosses an
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,6 +62,23 @@ def quantize(values: Floats, scale: Floats | np.float32) -> NDArray[np.int8]:
     return scaled.astype(np.int8)
 
 
+def scaled(source: Floats, scale: np.float32, out: Floats, signs: NDArray[np.int32]) -> None:
+    """`source * scale` into `out`, so that truncation gives the codes; the arrays are one block of one shape.
+
+    ValueError for NaN and infinities.
+    """
+    low, high = source.min(), source.max()
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("NaN and infinities have no int8 codes")
+    np.multiply(source, scale, out=out)
+    if scale > 0 and low >= 0:
+        if high * scale > INT8_MAX:
+            np.minimum(out, INT8_MAX, out=out)
+        np.add(out, BELOW_HALF, out=out)
+    else:
+        round_in_place(out, signs)
+
+
 def quantize_to_floats(values: Floats, scale: np.float32, out: Floats) -> None:
     """The codes of `values * scale` as whole float32 numbers, into `out`, a contiguous array of as many elements.
 
@@ -69,11 +88,7 @@ def quantize_to_floats(values: Floats, scale: np.float32, out: Floats) -> None:
     signs = np.empty(min(BLOCK, source.size), np.int32)
     for start in range(0, source.size, BLOCK):
         values, block = source[start : start + BLOCK], target[start : start + BLOCK]
-        if not finite(values):
-            raise ValueError("NaN and infinities have no int8 codes")
-        never_negative = scale > 0 and values.min() >= 0
-        np.multiply(values, scale, out=block)
-        round_in_place(block, None if never_negative else signs[: block.size])
+        scaled(values, scale, block, signs[: block.size])
         np.trunc(block, out=block)
 
 

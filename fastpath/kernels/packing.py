@@ -26,6 +26,9 @@ PAIRS_LENGTH = 28
 LANES = 32
 """Output channels that a lane kernel computes at a time."""
 
+LONGEST_RUN = 32
+"""Bytes that one copy moves, at most, where a kernel row is copied in one piece."""
+
 GROUP = 4
 """Rows of weights that a dot kernel reads at a time."""
 
@@ -39,9 +42,23 @@ def round_up(value: int, unit: int) -> int:
     return -(-value // unit) * unit
 
 
-def patch_order(weight: Codes) -> Codes:
-    """One row a channel, in the order of a panel, from weights (num_output, channels, kernel_h, kernel_w)."""
-    return np.ascontiguousarray(weight.transpose(0, 3, 2, 1)).reshape(weight.shape[0], -1)
+def patch_order(weight: Codes, run: int = 0) -> Codes:
+    """One row a channel, in the order of a panel, from weights (num_output, channels, kernel_h, kernel_w).
+
+    With a `run`, the order is that of the runs of each kernel row.
+    """
+    axes = (0, 2, 3, 1) if run else (0, 3, 2, 1)
+    return np.ascontiguousarray(weight.transpose(axes)).reshape(weight.shape[0], -1)
+
+
+def run_length(weight: Codes, dilation_w: int, pixel: int) -> int:
+    """How many values of a kernel row lie together in a feature map of so many bytes a pixel; 0 where they do not.
+
+    Longer runs than `LONGEST_RUN` count as none, and so do kernels of one column.
+    """
+    _, channels, _, kernel_w = weight.shape
+    run = channels * kernel_w
+    return run if kernel_w > 1 and dilation_w == 1 and pixel == channels and run <= LONGEST_RUN else 0
 
 
 def dense_form(kernels: Kernels) -> int:
@@ -51,9 +68,9 @@ def dense_form(kernels: Kernels) -> int:
     return BYTES_2X4 if kernels.name == "avxvnni" else BYTES_4X4
 
 
-def pack_dense(kernels: Kernels, weight: Codes, form: int) -> Weights:
+def pack_dense(kernels: Kernels, weight: Codes, form: int, run: int = 0) -> Weights:
     """Weights (num_output, channels, kernel_h, kernel_w) for a dot kernel, in blocks of whole groups of rows."""
-    rows = patch_order(weight)
+    rows = patch_order(weight, run)
     k = round_up(rows.shape[1], 32)
     padded = np.zeros((round_up(rows.shape[0], GROUP), k), np.int16)
     padded[: rows.shape[0], : rows.shape[1]] = rows
@@ -83,6 +100,7 @@ def pack_dense(kernels: Kernels, weight: Codes, form: int) -> Weights:
         long_vec(np.array(counts), blocks),
         weight.shape[1],
         k,
+        run,
     )
     return packed
 
@@ -99,36 +117,37 @@ def lane_offsets(rows: Codes) -> NDArray[np.int64]:
     return np.where(fits, 0, -((lowest + highest) // 2))
 
 
-def pack_lanes(kernels: Kernels, weight: Codes) -> tuple[Weights, NDArray[np.int64]]:
+def pack_lanes(kernels: Kernels, weight: Codes, run: int = 0) -> tuple[Weights, NDArray[np.int64]]:
     """Weights (num_output, channels, kernel_h, kernel_w) for codes 0 to 127, and by how much its sums are too large.
 
     The weights must not hold -128, and no row must be longer than the longest of `LANE_LENGTHS`.
     """
-    rows = patch_order(weight)
+    rows = patch_order(weight, run)
     k = min(length for length in LANE_LENGTHS if length >= rows.shape[1])
     padded = np.zeros((round_up(rows.shape[0], LANES), k), np.int8)
     padded[: rows.shape[0], : rows.shape[1]] = rows
     offsets = lane_offsets(padded)
     grouped = np.concatenate([padded.reshape(-1, k // 4, 4), offsets[:, :, np.newaxis]], axis=2)
-    packed = _lane_weights(kernels, grouped.reshape(-1, k + k // 4).astype(np.int16), LANE_LENGTHS[k], weight.shape[1])
+    lanes = grouped.reshape(-1, k + k // 4).astype(np.int16)
+    packed = _lane_weights(kernels, lanes, LANE_LENGTHS[k], weight.shape[1], k, run)
     return packed, offsets.sum(axis=1)[: rows.shape[0]]
 
 
-def pack_pairs(kernels: Kernels, weight: Codes) -> Weights:
+def pack_pairs(kernels: Kernels, weight: Codes, run: int = 0) -> Weights:
     """Weights (num_output, channels, kernel_h, kernel_w) with no more than `PAIRS_LENGTH` a row, for signed codes."""
-    rows = patch_order(weight)
+    rows = patch_order(weight, run)
     padded = np.zeros((round_up(rows.shape[0], LANES), PAIRS_LENGTH), np.int16)
     padded[: rows.shape[0], : rows.shape[1]] = rows
-    return _lane_weights(kernels, padded, PAIRS_28, weight.shape[1])
+    return _lane_weights(kernels, padded, PAIRS_28, weight.shape[1], PAIRS_LENGTH, run)
 
 
-def _lane_weights(kernels: Kernels, rows: NDArray[np.int16], form: int, channels: int) -> Weights:
+def _lane_weights(kernels: Kernels, rows: NDArray[np.int16], form: int, channels: int, k: int, run: int) -> Weights:
     """Rows (num_output, length) as [num_output / LANES][length][LANES]."""
     lanes = rows.reshape(-1, LANES, rows.shape[1]).swapaxes(1, 2)
     words = word_buffer(BLOCK)
     words.items[: lanes.size] = lanes.reshape(-1)
     starts, counts = long_vec(np.array([words.start]), 1), long_vec(np.array([rows.shape[0]]), 1)
-    packed: Weights = kernels.records.Weights(form, [], [words.data], starts, counts, channels, rows.shape[1])
+    packed: Weights = kernels.records.Weights(form, [], [words.data], starts, counts, channels, k, run)
     return packed
 
 

@@ -482,7 +482,9 @@ class Builder:
         actions = self._frame(target)
         level = kernels.wide()
         place = (borders[0], borders[2])
-        run = max_pool(level, kernel, stride, shape[0], self._storage(source), self._storage(target), place)
+        run = max_pool(
+            level, self.workshop, kernel, stride, shape[0], self._storage(source), self._storage(target), place
+        )
         return CodesStep(source, None, [*actions, run]), f"max_pool {level.name}, codes out"
 
 

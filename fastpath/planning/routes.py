@@ -23,11 +23,9 @@ from fastpath.planning.groups import Groups
 from fastpath.planning.shapes import NO_PADS, fits_arena, shape_of
 from fastpath.planning.tracing import Tap, Tracer
 from fastpath.steps.convolution8 import Convolution8
+from fastpath.steps.routed import COPIED
 from fastpath.steps.storage import SIGNED_ZERO
 from spec.graph import Shape
-
-COPIED = 16
-"""Bytes of a pixel are copied in groups of so many, where what lies behind them is written later."""
 
 REPEATED_PRODUCTS = 512
 """So many products are computed a second time, if need be, rather than making a float and its code apart."""

@@ -7,15 +7,18 @@ import numpy as np
 from fastpath import kernels
 from fastpath.kernels import Kernels
 from fastpath.kernels.packing import round_up
-from fastpath.planning.routes import COPIED, Delivery, Route, Routes, Source
+from fastpath.planning.routes import Delivery, Route, Routes, Source
 from fastpath.planning.shapes import NO_PADS
 from fastpath.steps.calls import Action
 from fastpath.steps.convolution8 import Convolution8
 from fastpath.steps.dense import dense_to_codes
 from fastpath.steps.entry import Entry
-from fastpath.steps.routed import Shelves, delivery
+from fastpath.steps.routed import COPIED, Shelves, delivery
 from fastpath.steps.storage import Storage
 from fastpath.steps.workshop import Workshop
+
+PIXEL = 16
+"""Bytes of a pixel are a multiple of this."""
 
 
 class Ways:
@@ -70,7 +73,7 @@ class Ways:
             top = self.storages[id(only.route)].from_channel(int(only.target[0]))
             run, kernel = dense_to_codes(level, workshop, repeated, source.stairs, bottom, top, pads)
             return [run], kernel
-        pixel = round_up(source.channels.size, COPIED)
+        pixel = round_up(source.channels.size, PIXEL)
         own = self.shelves.storage(*source.size, pixel, NO_PADS, only.route.zero)
         own.spare = True
         run, kernel = dense_to_codes(level, workshop, repeated, source.stairs, bottom, own, pads)
@@ -93,5 +96,5 @@ class Ways:
         copied = [
             int(item.target[0]) + round_up(item.target.size, COPIED) for item in deliveries if item.route is route
         ]
-        pixel = round_up(max(channels, *copied) if route.sorted else channels, COPIED)
+        pixel = round_up(max(channels, *copied) if route.sorted else channels, PIXEL)
         return self.shelves.storage(h, w, pixel, route.borders, route.zero)

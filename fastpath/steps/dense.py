@@ -20,6 +20,7 @@ from fastpath.kernels.packing import (
     pack_lanes,
     pack_pairs,
     round_up,
+    run_length,
 )
 from fastpath.kernels.source.capacity import POINTS, SUM_ROW
 from fastpath.kernels.source.records import Weights
@@ -54,16 +55,17 @@ def runs_in_lanes(convolution: Convolution8, zero: int) -> bool:
 
 
 def dense_weights(
-    kernels: Kernels, convolution: Convolution8, zero: int, *, lanes: bool
+    kernels: Kernels, convolution: Convolution8, bottom: Storage, *, lanes: bool
 ) -> tuple[Weights, NDArray[np.int64]]:
-    """Packed weights, and what the sums of each channel are too large by for feature maps of this zero point."""
+    """Packed weights, and what the sums of each channel are too large by for this feature map."""
     weight = convolution.weight
-    if lanes and zero:
-        return pack_pairs(kernels, weight), np.zeros(convolution.num_output, np.int64)
+    run = run_length(weight, convolution.window.dilation[1], bottom.pixel)
+    if lanes and bottom.zero:
+        return pack_pairs(kernels, weight, run), np.zeros(convolution.num_output, np.int64)
     if lanes:
-        return pack_lanes(kernels, weight)
-    excess = zero * weight.astype(np.int64).sum(axis=(1, 2, 3))
-    return pack_dense(kernels, weight, dense_form(kernels)), excess
+        return pack_lanes(kernels, weight, run)
+    excess = bottom.zero * weight.astype(np.int64).sum(axis=(1, 2, 3))
+    return pack_dense(kernels, weight, dense_form(kernels), run), excess
 
 
 def kernel_name(kernels: Kernels, weights: Weights) -> str:
@@ -92,7 +94,7 @@ def dense_to_codes(
     pads: tuple[int, int],
 ) -> tuple[Action, str]:
     """A dense convolution from feature map to feature map, and the name of its kernel."""
-    weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=runs_in_lanes(convolution, bottom.zero))
+    weights, excess = dense_weights(kernels, convolution, bottom, lanes=runs_in_lanes(convolution, bottom.zero))
     step = round_up(convolution.num_output, LANES if weights.form > WORDS_2X4 else GROUP)
     if top.spare and step <= top.pixel and top.pixel > convolution.num_output:
         step, stairs = top.pixel, stairs.widened(top.pixel)
@@ -120,7 +122,7 @@ def dense_to_blob(
     pads: tuple[int, int],
 ) -> tuple[Callable[[], Array], str]:
     """A dense convolution from feature map to blob, and the name of its kernel."""
-    weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
+    weights, excess = dense_weights(kernels, convolution, bottom, lanes=False)
     n, padded = convolution.num_output, round_up(convolution.num_output, GROUP)
     out_h, out_w = size
     leave = Exit(convolution, excess)
@@ -168,7 +170,7 @@ def dense_to_map(
     Where the network adds the map `skip` to the convolution, and has a ReLU behind that, both happen here. So does the
     quantization of the result for its readers, by `entries`.
     """
-    weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
+    weights, excess = dense_weights(kernels, convolution, bottom, lanes=False)
     out_h, out_w = size
     step = round_up(convolution.num_output, GROUP)
     rows_at_once = max(min([MAP_TILE // (step * out_w), out_h, *(entry.rows for entry in entries)]), 1)
@@ -206,7 +208,7 @@ def dense_to_pooled(
     entries: list[MapEntry],
 ) -> tuple[Action, str]:
     """The same with max pooling behind it, whose pads are in `pool`; sums are pooled, and only maxima become floats."""
-    weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
+    weights, excess = dense_weights(kernels, convolution, bottom, lanes=False)
     (out_h, out_w), (pool_h, pool_w) = size, pooled
     above, left = pool.pads[0], pool.pads[2]
     step = round_up(convolution.num_output, GROUP)
@@ -282,7 +284,7 @@ def dense_to_means(
     Sums stand pixel after pixel here, so that numpy adds up all channels at once, one pixel after the other as global
     pooling does.
     """
-    weights, excess = dense_weights(kernels, convolution, bottom.zero, lanes=False)
+    weights, excess = dense_weights(kernels, convolution, bottom, lanes=False)
     n, padded, pixels = convolution.num_output, round_up(convolution.num_output, GROUP), size[0] * size[1]
     leave = Exit(convolution, excess)
     window = window_record(kernels, convolution.window, *size)

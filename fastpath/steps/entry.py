@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastpath.kernels import Kernels
 from fastpath.layers.common import Array, Floats, fault
-from fastpath.rounding import BELOW_HALF, BLOCK, INT8_MAX, finite, round_in_place
+from fastpath.rounding import BELOW_HALF, BLOCK, INT8_MAX, finite, round_in_place, scaled
 from fastpath.steps.storage import SIGNED_ZERO, Storage
 from fastpath.steps.workshop import Workshop
 from spec.graph import Layer, Shape
@@ -20,11 +20,10 @@ INT8_MAX_BITS = INT8_MAX.view(np.int32)
 class Quantizer:
     """Turns float32 or int8 values into int8 codes, a few at a time."""
 
-    def __init__(self, layer: Layer, scale: np.float32, codes: NDArray[np.int8], *, signed: bool) -> None:
+    def __init__(self, layer: Layer, scale: np.float32, codes: NDArray[np.int8]) -> None:
         self.layer, self.scale, self.codes = layer, scale, codes
         size = min(BLOCK, codes.size)
-        self.values = np.empty(size, np.float32)
-        self.signs = np.empty(size, np.int32) if signed else None
+        self.values, self.signs = np.empty(size, np.float32), np.empty(size, np.int32)
 
     def __call__(self, blob: Array) -> None:
         """GraphError for values that have no code."""
@@ -32,13 +31,13 @@ class Quantizer:
         if blob.dtype == np.int8:
             np.copyto(self.codes, flat)
             return
-        if not finite(blob):
-            raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
         for first in range(0, flat.size, BLOCK):
             part = flat[first : first + BLOCK]
             values = self.values[: part.size]
-            np.multiply(part, self.scale, out=values)
-            round_in_place(values, None if self.signs is None else self.signs[: part.size])
+            try:
+                scaled(part, self.scale, values, self.signs[: part.size])
+            except ValueError as error:
+                raise fault(self.layer, f"cannot quantize: {error}") from None
             np.copyto(self.codes[first : first + part.size], values, casting="unsafe")
 
 
@@ -49,7 +48,7 @@ class Entry:
         self, kernels: Kernels, workshop: Workshop, layer: Layer, scale: np.float32, storage: Storage, shape: Shape
     ) -> None:
         codes = workshop.panel.items.view(np.int8)[: math.prod(shape)]
-        self.quantize = Quantizer(layer, scale, codes, signed=bool(storage.zero))
+        self.quantize = Quantizer(layer, scale, codes)
         feature = storage.feature(kernels)
         # With a zero point of 128, adding it and flipping the highest bit are the same.
         self.arguments = (workshop.panel.data, workshop.panel.start, *shape, storage.zero, feature)
@@ -67,7 +66,7 @@ class VectorEntry:
     def __init__(self, layer: Layer, scale: np.float32, storage: Storage, size: int) -> None:
         first = storage.origin - storage.buffer.start
         self.codes: NDArray[np.int8] = storage.buffer.items[first : first + size].view(np.int8)
-        self.quantize = Quantizer(layer, scale, self.codes, signed=bool(storage.zero))
+        self.quantize = Quantizer(layer, scale, self.codes)
         self.signed = bool(storage.zero)
 
     def __call__(self, blob: Array) -> None:

@@ -21,7 +21,7 @@ from fastpath.steps.entry import Entry
 from fastpath.steps.storage import Storage, storage_bytes
 from spec.graph import Shape
 
-COPIED = 16
+COPIED = 32
 """Bytes of a pixel that are copied at a time."""
 
 

@@ -24,6 +24,7 @@ from fastpath.kernels.packing import (
     round_up,
 )
 from fastpath.kernels.source.capacity import ACCUMULATOR_SLACK, ACCUMULATORS, CHANNELS, FEATURES, POINTS, SLACK
+from fastpath.steps.workshop import Workshop
 from tests.kernels.levels import every_level, kernels_of
 
 SEED = 20260722
@@ -170,7 +171,9 @@ def test_depthwise(
 
 
 @every_level()
-@pytest.mark.parametrize(("kernel", "stride"), [((3, 3), (2, 2)), ((3, 3), (1, 2)), ((2, 2), (2, 2)), ((1, 3), (1, 1))])
+@pytest.mark.parametrize(
+    ("kernel", "stride"), [((3, 3), (2, 2)), ((3, 3), (1, 2)), ((2, 2), (2, 2)), ((1, 3), (1, 1)), ((5, 4), (1, 1))]
+)
 def test_max_pool(
     level: str, kernel: tuple[int, int], stride: tuple[int, int], arena: Buffer[Any], target: Buffer[Any]
 ) -> None:
@@ -182,7 +185,7 @@ def test_max_pool(
     bottom = kernels.records.Feature(arena.data, arena.start, w * channels, channels)
     top = kernels.records.Feature(target.data, target.start, out[1] * 32, 32)
     window = kernels.records.Window(*kernel, 1, 1, *stride, *out)
-    kernels.pooling.max_pool(bottom, window, channels, top)
+    kernels.pooling.max_pool(bottom, window, channels, top, Workshop().scratch(kernels))
     found = target.items[: out[0] * out[1] * 32].reshape(*out, 32)[:, :, :channels]
     for y in range(out[0]):
         for x in range(out[1]):
@@ -290,7 +293,7 @@ def test_calls_give_back_their_references(level: str) -> None:
     count = ctypes.c_ssize_t.from_address(buffer.items.ctypes.data - buffer.start - HEADER)
     before = count.value
     feature = kernels.records.Feature(buffer.data, buffer.start, 8, 1)
-    kernels.pooling.clear(feature.data, buffer.start, 8)
+    kernels.move.fill(feature.data, buffer.start, 8, 0)
     del feature
     gc.collect()
     assert count.value == before

@@ -15,6 +15,9 @@ BYTE_PRODUCTS = ("avxvnni", "vnni256", "vnni512")
 MASKS = ("vnni256", "vnni512")
 """Levels whose vectors have masks, which these conditions need."""
 
+HALVES = ("base", "avx2", "avxvnni", "vnni256")
+"""Levels whose vectors have 32 bytes or fewer."""
+
 SHUFFLES = ("avx2", "avxvnni", "vnni256", "vnni512")
 """Levels that can move any byte of a vector, or multiply and compare numbers of 64 bits."""
 
@@ -33,6 +36,7 @@ VECTOR_CODE: dict[str, str] = {
     "lanes.pairs_28": "pmullw",
     "move.copy": "movdqu",
     "move.panel": "movdqu",
+    "move.runs": "movdqu",
     "move.deliver": "movdqu",
     "move.interleave_3": "(pshufb|permt2w)",
     "planes.begin": "movup[sd]",
@@ -42,9 +46,7 @@ VECTOR_CODE: dict[str, str] = {
     "planes.rectify": "cmpltpd",
     "planes.max_2x2_by_2": "maxpd",
     "planes.max_3x3_by_2": "maxpd",
-    "pooling.clear": "mov(dqu|ups)",
-    "pooling.maximum": "pmaxub",
-    "pooling.max_3x3": "pmaxub",
+    "pooling.highest": "pmaxub",
     "pooling.highest_row": "(pmaxsd|pcmpgtd)",
     "recurrent.dot_bytes": "pdpbusd",
     "recurrent.dot_words": "(pmaddwd|pdpwssd)",
@@ -75,6 +77,7 @@ LEVELS_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("dot.bytes_4x4", "dot.bytes_2x4", "dot.bytes_1x8", "recurrent.dot_bytes"), BYTE_PRODUCTS),
     **dict.fromkeys(("recurrent.exp_plus_one", "recurrent.exp_minus_one"), MASKS),
     **dict.fromkeys(("move.interleave_3", "requantize.bent", "requantize.stepped"), SHUFFLES),
+    "move.runs": HALVES,
 }
 """The levels at which a kernel is vector code, where that is not all of them."""
 

@@ -11,7 +11,7 @@ from fastpath.kernels.source.records import Feature, Scratch, Staircase, Weights
 def find_patches(bottom: Feature, window: Window, weights: Weights, scratch: Scratch, y: i64, rows: i64) -> i64:
     """Fill `scratch.points` with the patches of output rows y to y + rows; returns how many there are.
 
-    The patches of a 1 by 1 kernel lie in the feature map, all others in the panel. The last one is repeated, because
+    The patches of a 1 by 1 kernel lie in the feature map, all others are copied. The last one is repeated, because
     the kernels take whole blocks of pixels.
     """
     points = scratch.points
@@ -26,6 +26,13 @@ def find_patches(bottom: Feature, window: Window, weights: Weights, scratch: Scr
         if single:
             base = bottom.start + (y + r) * window.stride_h * bottom.row
             step = window.stride_w * bottom.pixel
+            for x in range(window.out_w):
+                points[count] = base + x * step
+                count += 1
+        elif weights.run > 0:
+            step = ((weights.k + 31) >> 5) << 5
+            base = scratch.panel_start + count * step
+            move.runs(bottom, window, weights.run, step, y + r, scratch.panel, base)
             for x in range(window.out_w):
                 points[count] = base + x * step
                 count += 1

@@ -88,6 +88,35 @@ def panel(bottom: Feature, window: Window, channels: i64, y: i64, target: vec[u8
             x += dilation
 
 
+def runs(bottom: Feature, window: Window, n: i64, step: i64, y: i64, target: vec[u8], at: i64) -> None:
+    """Copy what the windows of output row y see, patch after patch, `step` bytes apart: [kernel row][column, channel].
+
+    The n bytes of each kernel row lie together in the feature map. Whole vectors are copied; what comes after them is
+    written later, or nobody reads it.
+    """
+    source = bottom.data
+    if len(source) < FEATURES + CHANNELS or len(target) < FEATURES + CHANNELS or n < 0 or n > 32:
+        raise ValueError("buffer too small")
+    a0 = bottom.start + y * window.stride_h * bottom.row
+    row = bottom.row * window.dilation_h
+    b0 = at
+    j: i64 = 0
+    _x: i64 = 0
+    _r: i64 = 0
+    for _x in range(window.out_w):
+        a = a0
+        b = b0
+        for _r in range(window.kernel_h):
+            if a < 0 or a > FEATURES or b < 0 or b > FEATURES:
+                raise ValueError("panel out of range")
+            for j in range(i64(32)):
+                target[b + j] = source[a + j]
+            a += row
+            b += n
+        a0 += window.stride_w * bottom.pixel
+        b0 += step
+
+
 def panel_columns(window: Window) -> i64:
     """How many columns of the feature map the windows of one row see, rounded up to a multiple of the dilation."""
     columns = (window.out_w - 1) * window.stride_w + window.dilation_w * (window.kernel_w - 1) + 1
@@ -141,13 +170,13 @@ def interleave_3(planes: vec[u8], a0: i64, plane: i64, n: i64, zero: u8, target:
 def deliver(source: Feature, h: i64, w: i64, zoom: i64, n: i64, target: Feature) -> None:
     """Copy n channels of an h by w feature map into another, every pixel `zoom` times in both directions.
 
-    Copies whole vectors of 16, so up to 15 bytes behind the n in every pixel change too.
+    Copies whole vectors of 32, so up to 31 bytes behind the n in every pixel change too.
     """
     data = source.data
     out = target.data
     if len(data) < FEATURES or len(out) < FEATURES:
         raise ValueError("buffer too small")
-    vectors = (n + 15) >> 4
+    vectors = (n + 31) >> 5
     pixel = target.pixel
     _x: i64 = 0
     y: i64 = 0
@@ -158,16 +187,13 @@ def deliver(source: Feature, h: i64, w: i64, zoom: i64, n: i64, target: Feature)
         b = target.start + y * target.row
         for _x in range(w):
             for _z in range(zoom):
-                if a < 0 or a > FEATURES - CHANNELS or b < 0 or b > FEATURES - CHANNELS or vectors > 255:
+                if a < 0 or a > FEATURES - CHANNELS or b < 0 or b > FEATURES - CHANNELS or vectors > 127:
                     raise ValueError("pixel out of range")
                 if vectors == 1:
-                    for j in range(i64(16)):
-                        out[b + j] = data[a + j]
-                elif vectors == 2:
                     for j in range(i64(32)):
                         out[b + j] = data[a + j]
                 else:
-                    for j in range(vectors << 4):
+                    for j in range(vectors << 5):
                         out[b + j] = data[a + j]
                 b += pixel
             a += source.pixel

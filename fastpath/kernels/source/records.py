@@ -56,6 +56,9 @@ class Weights:
     `form` says which kernel reads them: 0 bytes_4x4, 1 bytes_2x4 (both `byte_blocks`), 2 words_2x4, 3 lanes_16,
     4 lanes_32, 5 pairs_28 (all `word_blocks`). Block i begins at `starts[i]` of its vec and holds `counts[i]` output
     channels. `channels` is the number of input channels, `k` the length of a row.
+
+    The values of a row come in the order of a panel; or, where `run` is not 0, in that of `move.runs`, as so many bytes
+    of each kernel row.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Weights:
         counts: vec[i64],
         channels: i64,
         k: i64,
+        run: i64,
     ) -> None:
         self.form: i64 = form
         self.byte_blocks: list[vec[u8]] = byte_blocks
@@ -75,6 +79,7 @@ class Weights:
         self.counts: vec[i64] = counts
         self.channels: i64 = channels
         self.k: i64 = k
+        self.run: i64 = run
 
 
 @final
