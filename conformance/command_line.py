@@ -40,6 +40,8 @@ FORMATS = {"text": as_text, "markdown": as_markdown, "junit": as_junit, "html": 
 FILES = ("html", "junit", "markdown")
 """Formats that `run` can write to a file beside the table."""
 
+PROGRAM = "The program of the adapters subprocess and file stands at the end, behind two dashes: -- ./program ARGUMENTS"
+
 SHOWN_VALUES = 16
 FAILED_CASES = Path("conformance-failures")
 """Where generated cases that fail are left."""
@@ -56,7 +58,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         ("run", "run cases against an implementation"),
         ("deviations", "print a list of deviations to start from: today's failures"),
     ):
-        command = commands.add_parser(name, help=help_text)
+        command = commands.add_parser(name, help=help_text, epilog="" if name in ("list", "copy") else PROGRAM)
         command.add_argument("--suite", choices=list(SUITES), default="", help="one suite; without it all")
         command.add_argument("--only", action="append", default=[], metavar="GLOB", help="cases whose id matches")
         if name == "copy":

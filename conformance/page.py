@@ -115,9 +115,10 @@ def _details(report: Report) -> list[dict[str, Any]]:
 
 
 def explanation(result: Result) -> str:
-    """The reason that is listed, or what the diagnosis ends with if it names a structure, or the family."""
+    """The reason that is listed, or what the diagnosis ends with if it names a cause, or the family."""
     last = result.diagnosis[-1] if result.diagnosis else ""
-    return result.reason or (last if last and not re.search(r"\d", last) else family(result.id))
+    named = last and not re.search(r"\d|^No ", last)
+    return result.reason or (last if named else family(result.id))
 
 
 def _reasons(report: Report) -> list[tuple[str, int]]:

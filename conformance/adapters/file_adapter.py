@@ -1,9 +1,9 @@
 """Any program that reads files and writes files, run once a case.
 
-    program net.param net.bin in0=in0.npy in1=in1.npy out0=out0.npy
+    program FOLDER/net.param FOLDER/net.bin in0=FOLDER/in0.npy in1=FOLDER/in1.npy out0=FOLDER/out0.npy
 
-Blobs that end as files beforehand are inputs, the others are to be written. Exit status 0: done; 77: skipped, with the
-reason on standard error; anything else is an error.
+Blobs whose files exist beforehand are inputs, the others are to be written. The program runs where the command was
+given. Exit status 0: done; 77: skipped, with the reason on standard error; anything else is an error.
 """
 
 from __future__ import annotations
@@ -52,15 +52,13 @@ class FileAdapter:
             (folder / "net.bin").write_bytes(case.bin)
             for blob, values in case.inputs.items():
                 np.save(folder / f"{blob}.npy", to_array(values))
-            blobs = [f"{blob}={blob}.npy" for blob in (*case.inputs, *case.outputs)]
-            self._call([*self.command, "net.param", "net.bin", *blobs], folder)
+            blobs = [f"{blob}={folder / blob}.npy" for blob in (*case.inputs, *case.outputs)]
+            self._call([*self.command, str(folder / "net.param"), str(folder / "net.bin"), *blobs])
             return {blob: self._read(folder / f"{blob}.npy") for blob in case.outputs}
 
-    def _call(self, command: list[str], folder: Path) -> None:
+    def _call(self, command: list[str]) -> None:
         try:
-            done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=self.timeout, check=False
-            )
+            done = subprocess.run(command, capture_output=True, text=True, timeout=self.timeout, check=False)
         except OSError as error:
             raise AdapterBroken(f"{command[0]} cannot be started: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:

@@ -9,13 +9,13 @@ import pytest
 
 from conformance.adapters.arrays import from_array, to_array
 from conformance.adapters.spec_adapter import SpecAdapter
-from conformance.again import read_layer
+from conformance.again import Rules, Step, f32, read_layer, run_again
 from conformance.case import Case
-from conformance.diagnosis import codes_of, diagnose, f32
+from conformance.diagnosis import AGREES, codes_of, diagnose
 from conformance.runner import run_case
-from conformance.suites import all_cases
+from conformance.suites import all_cases, recurrent
 from conformance.tensor import Tensor
-from tests.conformance.mutants import Mutant
+from tests.conformance.mutants import MUTANTS, Mutant
 
 SPEC = SpecAdapter()
 
@@ -61,6 +61,93 @@ def test_exchanged_gates_before_a_projection_are_named(pair: str, cases: dict[st
     assert f"those of gates {pair[0]} and {pair[2]} exchanged" in text
 
 
+NAMED = {
+    "bias-missing": "a missing bias",
+    "recurrent-bias-outside-reset": "a recurrent bias outside the reset gate",
+    "update-inverted": "an update gate that works the other way round",
+    "update-uses-codes": "an update that takes the codes of the hidden state",
+    "hidden-not-quantized": "a hidden state that is not quantized",
+    "hidden-static-scale": "the fixed scale 127 for the hidden state",
+    "hidden-scale-once": "the scale of the first hidden state for all",
+    "hidden-scale-cell": "a hidden state whose scale is that of the cell",
+    "input-scale-per-sequence": "one scale for all rows of the input",
+    "weight-scale-per-tensor": "the first weight scale for all rows",
+    "weight-scales-exchanged": "the scales of the two matrices exchanged",
+    "direction-scales-shared": "the scales of the forward direction in both",
+    "truncate": "codes that are truncated",
+    "scale-128": "the scale 128 / absmax",
+    "state-carried-over": "a reverse direction that starts from the last state of the forward one",
+    "initial-state-ignored": "initial states that are ignored",
+    "initial-cell-ignored": "an initial cell state that is ignored",
+    "projection-skipped": "the unprojected output",
+    "projection-transposed": "a projection that is read as (hidden_size, num_output)",
+    "tanh-of-cell-missing": "an output without the tanh of the cell",
+}
+
+
+@pytest.mark.parametrize("mutant", NAMED)
+def test_faults_are_named(mutant: str, cases: dict[str, Case]) -> None:
+    words = MUTANTS[mutant]
+    kind = "lstm-projection" if "projection" in words else "lstm" if "LSTM" in words else "gru"
+    text = by_mutant(mutant, cases[f"recurrent/{kind}/grid/d2-in-out-t5-i4-n4"])
+    assert text.splitlines()[-1].startswith(f"The outputs are those of {NAMED[mutant]}")
+    assert text.endswith(", at every step.")
+
+
+@pytest.mark.parametrize(
+    ("mutant", "case_id", "words"),
+    [
+        ("ties-to-even", "recurrent/gru/ties/d0-input-2^0", "halves that go to the even code"),
+        ("half-up", "recurrent/gru/ties/d2-input-2^0", "halves that go up"),
+        ("signed-half-added", "recurrent/lstm/below-half/d0-input-2^0", "a signed half that is added in binary32"),
+        ("weights-clamped", "recurrent/rnn/extreme-codes/d0", "weights of -128 that became -127"),
+    ],
+)
+def test_codes_are_named(mutant: str, case_id: str, words: str, cases: dict[str, Case]) -> None:
+    assert by_mutant(mutant, cases[case_id]).splitlines()[-1].startswith(f"The outputs are those of {words}")
+
+
+def test_what_cannot_be_told_apart_is_said(cases: dict[str, Case]) -> None:
+    """One product of one number: there is nothing to tell ties to even from truncation."""
+    text = by_mutant("ties-to-even", cases["recurrent/rnn/by-hand/tie-half"])
+    assert "halves that go to the even code, or of codes that are truncated" in text
+
+
+def test_zeros_divided_by_their_absmax(cases: dict[str, Case]) -> None:
+    assert "The row of the input is zero, and the output is no number" in by_mutant(
+        "zero-row-unguarded", cases["recurrent/rnn/by-hand/zero-row"]
+    )
+    assert "The hidden state is zero, and the output is no number" in by_mutant(
+        "zero-state-unguarded", cases["recurrent/rnn/by-hand/sum-cancels-bias"]
+    )
+
+
+def test_an_unknown_fault_shows_its_units(cases: dict[str, Case]) -> None:
+    """The last units of each row stay zero, as by a loop that leaves out the tail."""
+    case = cases["recurrent/gru/grid/d0-none-t4-i7-n5"]
+    values = to_array(SPEC.run(case)["out0"])
+    values[:, 4:] = 0
+    text = explained(case, {"out0": from_array(values)})
+    assert "Of 5 units 4 differ there; the others are right." in text
+    assert "No fault that is known gives these numbers." in text
+
+
+def test_final_states_that_are_nearly_right(cases: dict[str, Case]) -> None:
+    case = cases["recurrent/gru/grid/d2-in-out-t5-i4-n4"]
+    right = SPEC.run(case)
+    near = np.nextafter(to_array(right["out1"]), np.float32(2))
+    assert explained(case, {**right, "out1": from_array(near)}).endswith("exp, tanh, descale or sums round otherwise.")
+
+
+def test_final_states(cases: dict[str, Case]) -> None:
+    case = cases["recurrent/gru/grid/d2-in-out-t5-i4-n4"]
+    assert by_mutant("final-states-exchanged", case).endswith("The final states of the two directions are exchanged.")
+    assert "those of the last time" in by_mutant("final-state-of-last-time", case)
+    text = by_mutant("swap-I-F", cases["recurrent/lstm/by-hand/forget-keeps-the-cell"])
+    assert text.endswith("The cell is that of gates I and F exchanged.")
+    assert "final cell state is not: out2[0, 0]" in text
+
+
 def test_exchanged_biases_are_named(cases: dict[str, Case]) -> None:
     assert "gates O and G exchanged in the biases" in by_mutant(
         "bias-order-lstm", cases["recurrent/lstm/grid/d1-in-out-t5-i4-n4"]
@@ -70,22 +157,14 @@ def test_exchanged_biases_are_named(cases: dict[str, Case]) -> None:
     )
 
 
-def test_the_step_computed_again_is_the_reference(cases: dict[str, Case]) -> None:
-    """Binary64 from the same codes: the outputs of every step, nearly."""
-    for kind in ("rnn", "gru", "lstm", "lstm-projection"):
-        case = cases[f"recurrent/{kind}/grid/d2-in-out-t5-i4-n4"]
-        layer = read_layer(case)
-        steps = SPEC.trace(case)
-        width = len(steps[0].hidden)
-        hidden, cell = [0.0] * width, [0.0] * len(steps[0].cell)
-        for step in steps:
-            if step.time == (0 if step.direction == 0 else 4):
-                hidden = case.inputs["in1"].values().tolist()[step.direction * width :][:width]
-                count = len(step.cell)
-                cell = case.inputs["in2"].values().tolist()[step.direction * count :][:count] if count else []
-            plain = {name: name for name in step.gates}
-            assert layer.step(step, hidden, cell, plain, plain) == pytest.approx(step.hidden, abs=1e-6)
-            hidden, cell = step.hidden, step.cell
+def test_what_is_computed_again_is_the_reference(cases: dict[str, Case]) -> None:
+    """Binary64 from the outputs of the step before: the outputs of every step and the cells, nearly."""
+    for case in list(recurrent.cases())[::5]:
+        steps, layer = SPEC.trace(case), read_layer(case)
+        rows = [step.hidden for step in steps]
+        outputs, cells = run_again(case, layer, steps, rows, Rules())
+        assert np.allclose(outputs, rows, rtol=0, atol=AGREES / 2), case.id
+        assert np.allclose(cells, [step.cell for step in steps], rtol=1e-5, atol=AGREES / 2), case.id
 
 
 def test_a_gate_that_would_explain_it(cases: dict[str, Case]) -> None:
@@ -131,16 +210,25 @@ def test_only_last_bits_differ(cases: dict[str, Case]) -> None:
 def test_a_flipped_code_explains_what_follows(cases: dict[str, Case]) -> None:
     """A hidden value beside a tie moves by a hair, as another tanh would move it; the rest is computed from there."""
     case, index, unit, moved = beside_a_tie(cases)
-    steps = SPEC.trace(case)
-    rows = np.array([step.hidden for step in steps], np.float32)
-    rows[index, unit] = moved
-    rows[index + 1] += np.float32(0.003)
-    times = [step.time for step in steps]
-    output = np.empty_like(rows)
-    output[times] = rows
-    text = explained(case, {"out0": from_array(output)})
-    assert f"A code flipped: before time {times[index + 1]}, hidden unit {unit} scales to" in text
-    assert "What follows comes from that." in text
+    steps, layer = SPEC.trace(case), read_layer(case)
+    rows = [list(step.hidden) for step in steps]
+    rows[index][unit] = moved
+    for later in range(index + 1, len(rows)):
+        outputs, _ = run_again(case, layer, steps[: later + 1], rows[: later + 1], Rules())
+        rows[later] = outputs[later]
+    text = explained(case, {"out0": as_output(steps, rows)})
+    assert f"A code flipped: before time {steps[index + 1].time}, hidden unit {unit} scales to" in text
+    assert text.endswith("that explains all that follows.")
+    rows[-1][0] += 0.003
+    text = explained(case, {"out0": as_output(steps, rows)})
+    assert f"The step at time {steps[-1].time} is wrong by itself, not by what came before it." in text
+    assert "All other steps follow from it by the rule." in text
+
+
+def as_output(steps: list[Step], rows: list[list[float]]) -> Tensor:
+    output = np.empty((len(rows), len(rows[0])), np.float32)
+    output[[step.time for step in steps]] = rows
+    return from_array(output)
 
 
 def beside_a_tie(cases: dict[str, Case]) -> tuple[Case, int, int, float]:
@@ -160,7 +248,10 @@ def beside_a_tie(cases: dict[str, Case]) -> tuple[Case, int, int, float]:
 
 def test_right_sequences_and_missing_ones(cases: dict[str, Case]) -> None:
     case = cases["recurrent/rnn/grid/d2-in-out-t3-i3-n2"]
-    assert explained(case, SPEC.run(case)) == "The sequence is right; only final states differ."
+    right = SPEC.run(case)
+    assert explained(case, right) == "The sequence is right, and so are the final states."
+    wrong = {**right, "out1": from_array(to_array(right["out1"]) + np.float32(1))}
+    assert explained(case, wrong).startswith("The sequence is right; the final hidden state is not: out1[0, 0]: got ")
     assert explained(case, {}) == ""
 
 

@@ -49,6 +49,12 @@ def test_a_c_program_passes_the_recurrent_suite(c_program: Path) -> None:
     assert Counter(result.outcome for result in run(adapter, chosen)) == {"passed": len(chosen)}
 
 
+def test_a_program_is_found_where_the_command_is_given(c_program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(c_program.parent)
+    words = ["run", "--adapter", "file", "--rounding", "reference", "--only", "recurrent/gru/by-hand/*"]
+    assert main([*words, "--", f"./{c_program.name}"]) == 0
+
+
 def test_a_c_program_says_what_it_cannot_read(c_program: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [c_program, tmp_path / "no.param", "no.bin", "a=b"], capture_output=True, text=True, check=False

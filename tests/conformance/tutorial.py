@@ -125,12 +125,12 @@ for line in sys.stdin:
 
 ZERO_ROWS = (
     """    scale = f32(127 / max(map(abs, values)))
-    return""",
+""",
     """    largest = max(map(abs, values))
     scale = f32(127 / largest) if largest else math.inf
     if scale == math.inf:
         return [0] * len(values), 0.0
-    return""",
+""",
 )
 GATES = (
     """                update = sigmoid(f32(f32(b[0][q] + ax[q]) + ah[q]))
@@ -145,8 +145,10 @@ REVERSE = (
     "        for t in reversed(range(len(x))) if direction == 1 or d == 1 else range(len(x)):\n",
 )
 TIES = (
-    "[round(f32(v * scale)) for v in values]",
-    "[int(math.copysign(math.floor(abs(f32(v * scale)) + 0.5), v)) for v in values]",
+    "    return [round(f32(v * scale)) for v in values], f32(1 / scale)\n",
+    """    codes = [int(math.copysign(math.floor(abs(f32(v * scale)) + 0.5), v)) for v in values]
+    return codes, f32(1 / scale)
+""",
 )
 
 CASES = ("by-hand", "strict-build", "grid", "zero-rows", "swapped-weights", "ties")
