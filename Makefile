@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # One thread for BLAS: a second one loses more to its neighbours than it gains.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test lint coverage golden without-compiler benchmark docs clean
+.PHONY: demo test lint coverage golden without-compiler levels bench bench-check docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/ncnn-assay --version
@@ -19,7 +19,7 @@ test: $(VENV)/installed-for-tests lint
 
 # Every line and branch of spec/ is run by a test.
 coverage: $(VENV)/installed-for-tests
-	$(BIN)/coverage run -m pytest -q
+	HYPOTHESIS_PROFILE=ci $(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report --fail-under=100
 
 # Every recorded run of the real tools, on both engines; the spec takes minutes.
@@ -40,9 +40,16 @@ without-compiler:
 	cd $(VENV)-without-compiler && bin/ncnn-assay demo demo-output
 	rm -rf $(VENV)-without-compiler
 
-# Speed beside the real runtime: a table of times, then the ratios against their floors.
-benchmark: $(VENV)/installed-for-tests
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-group-by=group
+# The tests of plans at every level of kernels that this CPU can run; the others are named.
+levels: $(VENV)/installed-for-tests
+	$(BIN)/python -m tests.kernels.every_level
+
+# Speed beside the real runtime: a table of times for each workload.
+bench: $(VENV)/installed-for-tests
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-group-by=group --benchmark-sort=name --benchmark-columns=min,median,rounds
+
+# Ratios from runs that take turns, against the floors in tests/benchmarks/floors.json.
+bench-check: $(VENV)/installed-for-tests
 	$(BIN)/python -m tests.benchmarks.floors
 
 docs: $(VENV)/installed-for-tests

@@ -24,12 +24,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fastpath import kernels
 from fastpath.layers import PREPARE
 from fastpath.layers.common import Array, Operator
 from fastpath.option import Option
 from fastpath.parallel import in_order
 from fastpath.planner import Plans
-from fastpath.planning.plan import Plan, PlanRow
+from fastpath.planning.plan import Plan, PlanRow, operator_row
 from fastpath.profile import LayerTime, profile_layers, profile_plan
 from spec.errors import AssayError, GraphError, UnsupportedError, UsageError
 from spec.formats.param import read_param
@@ -234,8 +235,7 @@ class Net:
     def plan(self, **shapes: Shape) -> list[PlanRow]:
         """What runs each layer and why, for inputs of these shapes (name=shape), or of those in the Input layers.
 
-        Makes the plan if it is not there yet. Empty where compiled kernels have nothing to do. UsageError for inputs
-        whose shapes are not known.
+        Makes the plan if it is not there yet. UsageError for inputs whose shapes are not known.
         """
         fed = {}
         for layer in self._loaded():
@@ -246,7 +246,19 @@ class Net:
                     raise UsageError(f"a plan needs the shape of input {layer.tops[0]}")
                 fed[layer.tops[0]] = np.zeros(shape, np.float32)
         plan = self._plan(fed, at_once=True)
-        return [] if plan is None else plan.rows
+        if plan is not None:
+            return plan.rows
+        return [
+            operator_row(layer, operator, self._why_no_plan())
+            for layer, operator in zip(self.layers, self._operators, strict=True)
+        ]
+
+    def _why_no_plan(self) -> str:
+        if not kernels.COMPILED:
+            return "no compiled kernels are in use"
+        if not self.opt.use_compiled_kernels:
+            return "opt.use_compiled_kernels is off"
+        return "no layer of this network has a kernel"
 
     def _plan(self, fed: dict[str, Array], *, at_once: bool = False) -> Plan | None:
         if not self.opt.use_compiled_kernels:

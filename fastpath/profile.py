@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,10 @@ import numpy as np
 from fastpath.layers.common import Array, Operator
 from fastpath.planning.plan import Plan
 from spec.graph import Graph, Layer, Shape
+from spec.optimize.mac_estimate import layer_mac_count
+
+GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
+"""Matrices of each recurrent layer."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +32,27 @@ class LayerTime:
         return self.multiplications / self.seconds if self.seconds else 0.0
 
 
+def layer_costs(layers: Iterable[Layer], shapes: Mapping[str, Shape]) -> dict[str, int]:
+    """The multiplications of each layer by name: ncnn's count, and the recurrent layers, which ncnn does not count."""
+    return {layer.name: multiplications(layer, shapes) for layer in layers if layer.bottoms and layer.tops}
+
+
 def multiplications(layer: Layer, shapes: Mapping[str, Shape]) -> int:
-    """The products that a convolution or InnerProduct sums up, for blobs of these shapes; 0 for other layers."""
-    if layer.type in ("Convolution", "ConvolutionDepthWise") and not layer.get.integer("dynamic_weight"):
-        top = shapes[layer.tops[0]]
-        return layer.get.integer("weight_data_size") * (math.prod(top) // layer.get.integer("num_output"))
-    if layer.type == "InnerProduct":
-        rows = math.prod(shapes[layer.tops[0]]) // layer.get.integer("num_output")
-        return layer.get.integer("weight_data_size") * rows
-    return 0
+    """The products that a layer with weights sums up, for blobs of these shapes; 0 for other layers."""
+    if not layer.bottoms or not layer.tops:
+        return 0
+    bottom, top = shapes.get(layer.bottoms[0]), shapes.get(layer.tops[0])
+    if bottom is None or top is None:
+        return 0
+    if layer.type in GATES:
+        get = layer.get.integer
+        hidden = get("hidden_size" if layer.type == "LSTM" else "num_output")
+        directions = 2 if get("direction") == 2 else 1
+        inputs = get("weight_data_size") // (directions * GATES[layer.type] * hidden)
+        return math.prod(bottom[:-1]) * directions * GATES[layer.type] * hidden * (inputs + get("num_output"))
+    if layer.type == "InnerProduct" and len(bottom) == 2 and len(top) == 2:
+        return math.prod(bottom) * top[-1]
+    return layer_mac_count(layer, bottom, top)
 
 
 def profile_plan(graph: Graph, plan: Plan, fed: Mapping[str, Array], runs: int) -> list[LayerTime]:

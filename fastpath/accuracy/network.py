@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -13,15 +12,12 @@ from fastpath.layers import PREPARE
 from fastpath.layers.common import Array, Operator
 from fastpath.net import Net
 from spec.graph import Graph, Layer, Shape
-from spec.optimize.mac_estimate import layer_mac_count
 
 Blobs = dict[str, Array]
 """Blobs by name."""
 
 INT8_OUTPUT_TERM = 100
 """An int8_scale_term above this means int8 output."""
-
-_GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 
 
 class Engine(Protocol):
@@ -120,23 +116,3 @@ def dequantized(blob: Array, scale: float | None) -> Array:
 def blob_shapes(blobs: Mapping[str, Array]) -> dict[str, Shape]:
     """The shapes of blobs."""
     return {name: blob.shape for name, blob in blobs.items()}
-
-
-def layer_costs(layers: Iterable[Layer], shapes: Mapping[str, Shape]) -> dict[str, int]:
-    """The multiplications of each layer by name: ncnn's count, and the recurrent layers, which ncnn does not count."""
-    return {layer.name: _cost(layer, shapes) for layer in layers if layer.bottoms and layer.tops}
-
-
-def _cost(layer: Layer, shapes: Mapping[str, Shape]) -> int:
-    bottom, top = shapes.get(layer.bottoms[0]), shapes.get(layer.tops[0])
-    if bottom is None or top is None:
-        return 0
-    if layer.type in _GATES:
-        get = layer.get.integer
-        hidden = get("hidden_size" if layer.type == "LSTM" else "num_output")
-        directions = 2 if get("direction") == 2 else 1
-        inputs = get("weight_data_size") // (directions * _GATES[layer.type] * hidden)
-        return math.prod(bottom[:-1]) * directions * _GATES[layer.type] * hidden * (inputs + get("num_output"))
-    if layer.type == "InnerProduct" and len(bottom) == 2 and len(top) == 2:
-        return math.prod(bottom) * top[-1]
-    return layer_mac_count(layer, bottom, top)

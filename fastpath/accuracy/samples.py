@@ -58,8 +58,9 @@ class Sample:
 
 
 def counted(count: int, noun: str = "sample") -> str:
-    """A number of things in words: 1 sample, 2 samples."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """A number of things in words: 1 sample, 2 samples, 3 processes."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"
 
 
 def one_sample(files: Mapping[str, str], load: Load) -> Sample:

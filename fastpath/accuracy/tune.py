@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fastpath.accuracy.goals import Goal, Judge, Score
-from fastpath.accuracy.network import FastEngine, blob_shapes, layer_costs, quantizable
+from fastpath.accuracy.network import FastEngine, blob_shapes, quantizable
 from fastpath.accuracy.samples import Sample, counted, spread
 from fastpath.accuracy.search import Choices, Search, Statistics, int8_operator, static_operator
 from fastpath.accuracy.sensitivity import noise_share, replaced_one_by_one
@@ -30,6 +30,7 @@ from fastpath.calibration.calibrate import (
 from fastpath.calibration.weight_scales import Row, convolution_layers, static_rows, weight_scales
 from fastpath.layers.common import Operator
 from fastpath.net import Net
+from fastpath.profile import layer_costs
 from spec.errors import CalibrationError
 from spec.graph import Graph
 

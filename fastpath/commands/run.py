@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,18 @@ import click
 import numpy as np
 
 import fastpath
-from fastpath.accuracy.samples import Load, Sample, one_sample, open_samples
+from fastpath.accuracy.samples import Load, Sample, counted, one_sample, open_samples
 from fastpath.commands.command_line import report
 from fastpath.commands.engines import RUN_ENGINES, Engine, OwnEngine, open_engine
 from fastpath.commands.inputs import ImageOptions, image_options, load_input, threads_option, without_threads
 from fastpath.parallel import in_order
 from spec.errors import UsageError
+
+TYPE = 20
+"""How wide the types of layers are printed."""
+
+SHORTEST = 1e-9
+"""No time is shorter, in seconds."""
 
 
 @click.command("run")
@@ -64,16 +71,22 @@ def command(
     if threads > 1:
         net.prepare(first)
     start = time.perf_counter()
-    for position, outputs in enumerate(in_order(partial(run_one, net, wanted, runs), range(len(runs)), threads)):
+    seconds = 0.0
+    for position, (outputs, taken) in enumerate(
+        in_order(partial(run_one, net, wanted, runs), range(len(runs)), threads)
+    ):
+        seconds += taken
         show(outputs, f"{runs[position].name}: " if len(runs) > 1 else "")
         if output is not None:
             save(outputs, Path(output), f"{position}-" if len(runs) > 1 else "")
-    seconds = time.perf_counter() - start
     if len(runs) == 1:
         report(f"{seconds * 1000:.2f} ms on {engine}")
     else:
-        how = f"{threads} processes" if threads > 1 else "one process"
-        report(f"{len(runs)} inputs in {seconds:.2f} s on {engine}, {how}: {len(runs) / seconds:.1f} a second")
+        rate = len(runs) / (time.perf_counter() - start)
+        report(
+            f"{len(runs)} inputs on {engine}, {counted(threads, 'process')}: {rate:.1f} a second, "
+            f"{seconds / len(runs) * 1000:.2f} ms each"
+        )
 
 
 def open_inputs(words: Sequence[str], names: Sequence[str], load: Load, stacks: bool) -> list[Sample]:
@@ -91,9 +104,13 @@ def open_inputs(words: Sequence[str], names: Sequence[str], load: Load, stacks: 
     return [one_sample(files, load)]
 
 
-def run_one(net: Engine, wanted: Sequence[str], runs: Sequence[Sample], position: int) -> dict[str, np.ndarray]:
-    """The wanted blobs for one of the inputs."""
-    return net.run(runs[position].feeds(), wanted)
+def run_one(
+    net: Engine, wanted: Sequence[str], runs: Sequence[Sample], position: int
+) -> tuple[dict[str, np.ndarray], float]:
+    """The wanted blobs for one of the inputs, and the seconds that this took after the input was read."""
+    feeds = runs[position].feeds()
+    start = time.perf_counter()
+    return net.run(feeds, wanted), time.perf_counter() - start
 
 
 def show(outputs: Mapping[str, np.ndarray], prefix: str) -> None:
@@ -119,21 +136,31 @@ def fastpath_net(engine: Engine) -> fastpath.Net:
 
 
 def print_plan(net: fastpath.Net, feeds: dict[str, np.ndarray]) -> None:
-    """One line a layer: its name, what runs it, and why that is not something faster."""
+    """One line a layer: its type, its name, what runs it, and why that is not something faster; then a summary."""
     rows = net.plan(**{name: data.shape for name, data in feeds.items()})
-    if not rows:
-        print("no plan: the layers run one by one, because the network has no int8 convolution or nothing is compiled")
-    width = max((len(row.layer) for row in rows), default=0)
-    for row in rows:
-        print(f"{row.layer:{width}}  {row.kernel}{': ' + row.reason if row.reason else ''}")
+    name, kernel = (max(len(text) for text in column) for column in zip(*((row.layer, row.kernel) for row in rows)))
+    for layer, row in zip(net.layers, rows, strict=True):
+        print(f"{layer.type:{TYPE}}  {row.layer:{name}}  {row.kernel:{kernel}}  {row.reason}".rstrip())
+    slow = Counter(layer.type for layer, row in zip(net.layers, rows, strict=True) if row.kernel == "numpy")
+    free = sum(row.kernel == "nothing to do" for row in rows)
+    types = f": {', '.join(f'{count} {type}' for type, count in slow.most_common())}" if slow else ""
+    compiled = len(rows) - free - slow.total()
+    print(f"{compiled} layers by kernels, {free} with nothing to do, {slow.total()} by numpy{types}")
 
 
 def print_profile(net: fastpath.Net, feeds: dict[str, np.ndarray]) -> None:
-    """One line a layer: type, name, shortest time of some runs, multiplications a second; and the sum."""
+    """One line a layer: type, name, shortest time of some runs, its share, multiplications a second; and the sum."""
     times = net.profile(feeds)
+    total, products = sum(row.seconds for row in times), sum(row.multiplications for row in times)
     width = max((len(row.layer.name) for row in times), default=0)
     for row in times:
         rate = f"{row.rate / 1e9:8.1f} GMAC/s" if row.multiplications else ""
-        print(f"{row.layer.type:20}  {row.layer.name:{width}}  {row.seconds * 1e3:8.3f} ms {rate}".rstrip())
-    total, products = sum(row.seconds for row in times), sum(row.multiplications for row in times)
-    print(f"{'sum':20}  {'':{width}}  {total * 1e3:8.3f} ms {products / max(total, 1e-9) / 1e9:8.1f} GMAC/s")
+        share = row.seconds / max(total, SHORTEST)
+        line = f"{row.layer.type:{TYPE}}  {row.layer.name:{width}}  {row.seconds * 1e3:8.3f} ms {share:6.1%} {rate}"
+        print(line.rstrip())
+    rate = f"{products / max(total, SHORTEST) / 1e9:8.1f} GMAC/s"
+    print(f"{'sum':{TYPE}}  {'':{width}}  {total * 1e3:8.3f} ms {1:6.1%} {rate}, {products / 1e6:.1f} million products")
+    kinds: Counter[str] = Counter()
+    for row in times:
+        kinds[row.layer.type] += row.seconds  # type: ignore[assignment]
+    print("of that:", ", ".join(f"{type} {seconds * 1e3:.3f} ms" for type, seconds in kinds.most_common()))

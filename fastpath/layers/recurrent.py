@@ -273,6 +273,12 @@ class Recurrent:
             for index in range(count)
         ]
 
+    @property
+    def kernel(self) -> str:
+        """What runs the steps, for plans; all directions are alike."""
+        compiled = self.directions[0].compiled
+        return "numpy" if compiled is None else f"steps {compiled.level.name}"
+
     def __call__(self, bottoms: list[Array]) -> list[Array]:
         """(T, I) and optionally the initial states to (T, D·N) and, where the layer has tops for them, the states."""
         inputs = float_blob(self.layer, bottoms[0], 1, 2)

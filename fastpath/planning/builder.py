@@ -18,7 +18,7 @@ from fastpath.layers.window import Pads
 from fastpath.planning.code_flow import CodeFlow
 from fastpath.planning.groups import Groups
 from fastpath.planning.layer_kinds import is_global_average, is_relu, pool_window, pool_windows
-from fastpath.planning.plan import Plan, PlanRow
+from fastpath.planning.plan import Plan, PlanRow, operator_row
 from fastpath.planning.routes import Routes, Source
 from fastpath.planning.shapes import pixel_bytes, shape_of
 from fastpath.planning.ways import Ways
@@ -118,7 +118,8 @@ class Builder:
                 kernel = "nothing to do"
             else:
                 step = OperatorStep(layer, operators[index])
-                reason = reason or f"{layer.type} has no kernel for these blobs"
+                row = operator_row(layer, operators[index], reason or f"{layer.type} has no kernel for these blobs")
+                kernel, reason = row.kernel, row.reason
             if step is not None and self.flow.reached.issuperset(layer.bottoms):
                 result.steps.append((step, [name for name in layer.bottoms if name not in outputs]))
                 result.layers.append(index)

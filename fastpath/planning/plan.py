@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastpath.layers.common import Operator
 from fastpath.steps.calls import Blobs, Step
-from spec.graph import Shape
+from spec.graph import Layer, Shape
+
+FREE = ("Input", "Split", "Noop")
+"""Layers that hand on what they get."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,14 @@ class PlanRow:
     layer: str
     kernel: str
     reason: str
+
+
+def operator_row(layer: Layer, operator: Operator, reason: str) -> PlanRow:
+    """The row of a layer that its operator runs; one that has kernels of its own says so by an attribute `kernel`."""
+    kernel: str = getattr(operator, "kernel", "numpy")
+    if layer.type in FREE:
+        return PlanRow(layer.name, "nothing to do", "")
+    return PlanRow(layer.name, kernel, reason if kernel == "numpy" else "")
 
 
 @dataclass

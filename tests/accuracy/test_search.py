@@ -7,13 +7,14 @@ import pytest
 
 from fastpath.accuracy import thresholds, weight_search
 from fastpath.accuracy.metrics import difference
-from fastpath.accuracy.network import code_scales, layer_costs, split_sources
+from fastpath.accuracy.network import code_scales, split_sources
 from fastpath.accuracy.search import Search, Statistics, int8_operator, quantized_input
 from fastpath.accuracy.tables import as_written, later_of_type, quantized, table_text
 from fastpath.calibration.statistics import blob_histogram, blob_range
 from fastpath.layers import PREPARE
 from fastpath.layers.common import Array
 from fastpath.net import Net
+from fastpath.profile import layer_costs
 from fastpath.quantization import quantize_model
 from spec.formats.table import parse_table
 from spec.graph import Graph, Layer

@@ -12,10 +12,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from fastpath import kernels
-from tests.benchmarks.pairs import PAIRS, make_pair
+from tests.benchmarks.rows import check, runner
+from tests.benchmarks.workloads import WORKLOADS, make_workload
 
 FLOORS = Path(__file__).with_name("floors.json")
 
@@ -31,15 +33,17 @@ def shortest(run: Callable[[], object], so_far: float) -> float:
 
 
 def ratio(name: str) -> float:
-    """The wheel's shortest time by ours."""
+    """The wheel's shortest time by ours, after both have computed the same."""
     with tempfile.TemporaryDirectory() as folder:
-        pair = make_pair(name, Path(folder))
-        pair.ours()
-        pair.theirs()
+        work = make_workload(name, Path(folder))
+        runs = {engine: runner(engine, work) for engine in ("fastpath", "wheel")}
+        check(work, runs)
+        ours, theirs = (partial(run, work.target) for run in runs.values())
+        ours()
         mine = others = math.inf
         end = time.perf_counter() + SECONDS
         while time.perf_counter() < end:
-            mine, others = shortest(pair.ours, mine), shortest(pair.theirs, others)
+            mine, others = shortest(ours, mine), shortest(theirs, others)
     return others / mine
 
 
@@ -48,7 +52,7 @@ def main(names: list[str]) -> int:
     floors: dict[str, float] = json.loads(FLOORS.read_text())
     print(f"kernels: {kernels.level()}")
     low = 0
-    for name in names or list(PAIRS):
+    for name in names or list(WORKLOADS):
         measured, floor = ratio(name), floors[name]
         low += measured < floor
         print(f"{name:28} {measured:6.2f}  floor {floor:.2f}{'  BELOW' if measured < floor else ''}", flush=True)

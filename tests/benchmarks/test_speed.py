@@ -1,52 +1,66 @@
-"""How fast networks run beside the real runtime, on one thread, and that both compute the same.
+"""How fast networks run beside the real runtime, and that all who run them compute the same.
 
-Without `--benchmark-only` every row runs once with a part of its channels, as a test.
-`python -m tests.benchmarks.floors` judges ratios.
+Without `--benchmark-only` every row runs once with a part of its channels, as a test. Rows are measured one after the
+other: `python -m tests.benchmarks.floors` lets two take turns, and judges their ratio.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 
-import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from fastpath import kernels
-from tests.benchmarks.pairs import PAIRS, SMALL, Pair, make_pair
+from tests.benchmarks.rows import ENGINES, TINY_ENGINES, Run, check, circumstances, runner
+from tests.benchmarks.workloads import SMALL, TINY, WORKLOADS, Workload, make_workload
 
-ENGINES = ("fastpath", "wheel")
+ROWS = [
+    *((name, engine) for name in WORKLOADS for engine in ENGINES),
+    *((name, engine) for name in TINY for engine in TINY_ENGINES),
+]
+
+
+@dataclass
+class Loaded:
+    """A workload in every engine that runs it, after all have computed the same."""
+
+    work: Workload
+    runs: dict[str, Run]
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
-    """The pairs that were made so far."""
+def latest() -> dict[str, Loaded]:
+    """The workload of the row before."""
     return {}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", PAIRS)
-def test_speed(
+@pytest.fixture
+def loaded(
     name: str,
-    engine: str,
-    benchmark: BenchmarkFixture,
-    pairs: dict[str, Pair],
-    tmp_path: Path,
+    latest: dict[str, Loaded],
+    tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
-) -> None:
+) -> Loaded:
     pytest.importorskip("ncnn")
-    measures = request.config.getoption("benchmark_only")
-    if name not in pairs:
-        pairs[name] = make_pair(name, tmp_path, 1 if measures else SMALL)
-    pair = pairs[name]
-    ours, theirs = pair.compared()
-    largest = max(float(np.abs(theirs).max()), 1e-6)
-    assert ours.shape == theirs.shape
-    assert np.abs(ours - theirs).max() <= pair.tolerance * largest
+    if name not in latest:
+        latest.clear()
+        work = make_workload(
+            name, tmp_path_factory.mktemp("net"), 1 if request.config.getoption("benchmark_only") else SMALL
+        )
+        engines = TINY_ENGINES if name in TINY else ENGINES
+        latest[name] = Loaded(work, {engine: runner(engine, work) for engine in engines})
+        check(work, latest[name].runs)
+    return latest[name]
+
+
+@pytest.mark.parametrize(("name", "engine"), ROWS)
+def test_speed(
+    name: str, engine: str, loaded: Loaded, benchmark: BenchmarkFixture, request: pytest.FixtureRequest
+) -> None:
     benchmark.group = name
-    benchmark.extra_info.update(level=kernels.level(), compiled=kernels.COMPILED)
-    run = pair.ours if engine == "fastpath" else pair.theirs
-    if measures:
-        benchmark(run)
+    benchmark.extra_info.update(circumstances(loaded.work))
+    run, target = loaded.runs[engine], loaded.work.target
+    if request.config.getoption("benchmark_only"):
+        benchmark(run, target)
     else:
-        benchmark.pedantic(run, rounds=1)  # type: ignore[no-untyped-call]
+        benchmark.pedantic(run, [target], rounds=1)  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from fastpath.commands.main import COMMANDS, main
+from spec.formats.param import read_param
 from tests.models import model_folder
 
 CNN = model_folder("digits-cnn")
@@ -49,6 +51,21 @@ def test_run_reads_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == from_picture
 
 
+def test_plan_and_profile_name_every_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    for stem in ("int8-kl", "float"):
+        model = [str(CNN / f"{stem}.param"), str(CNN / f"{stem}.bin")]
+        assert main(["run", *model, str(CNN / "input-0-in0.npy"), "--plan", "--profile"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        layers = read_param(model[0]).layers
+        assert [line.split()[:2] for line in lines[: len(layers)]] == [[layer.type, layer.name] for layer in layers]
+        assert all(line.split()[2:] for line in lines[: len(layers)]), "each says what runs it"
+        kernels, free, numpy = (int(word) for word in re.findall(r"\d+", lines[len(layers)])[:3])
+        assert kernels + free + numpy == len(layers)
+        timed = lines[len(layers) + 1 :]
+        assert any(re.match(r"Convolution +\S+ +[\d.]+ ms +[\d.]+% +[\d.]+ GMAC/s$", line) for line in timed)
+        assert any(line.startswith("sum ") and "million products" in line for line in timed)
+
+
 @pytest.mark.parametrize("threads", [(), ("--threads", "2"), ("thread=2",)])
 def test_run_takes_many_inputs(threads: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = sorted(str(path) for path in CNN.glob("input-*-in0.npy"))
@@ -65,7 +82,7 @@ def test_run_takes_many_inputs(threads: tuple[str, ...], tmp_path: Path, capsys:
         printed = capsys.readouterr()
         assert len(printed.out.splitlines()) == len(files)
         assert printed.out.startswith(f"{words[0]}{'[0]' if len(words) == 2 else ''}: out0: shape (10,)")
-        assert f"{len(files)} inputs in " in printed.err
+        assert f"{len(files)} inputs on fastpath, {'2 processes' if threads else '1 process'}: " in printed.err
         found = [np.load(tmp_path / "many" / f"{position}-out0.npy").tobytes() for position in range(len(files))]
         assert found == expected
 
