@@ -15,11 +15,11 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-for-tests lint
 	$(BIN)/python -m golden check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --benchmark-disable
 
 # Every line and branch of spec/ is run by a test.
 coverage: $(VENV)/installed-for-tests
-	HYPOTHESIS_PROFILE=ci $(BIN)/coverage run -m pytest -q
+	HYPOTHESIS_PROFILE=ci $(BIN)/coverage run -m pytest -q --benchmark-disable
 	$(BIN)/coverage report --fail-under=100
 
 # Every recorded run of the real tools, on both engines; the spec takes minutes.

@@ -136,14 +136,17 @@ def wanted(level: Level, cpu: str) -> bool:
 def levels_to_build() -> list[Level]:
     """The levels that are asked for and that the compiler can make; says in one line which, or why none."""
     if os.environ.get("NCNN_ASSAY_COMPILE", "1") == "0":
-        print("ncnn-assay: NCNN_ASSAY_COMPILE=0, kernels stay interpreted", file=sys.stderr)
+        print("ncnn-assay: NCNN_ASSAY_COMPILE=0, nothing is compiled: numpy computes, more slowly", file=sys.stderr)
         return []
     asked = [level for level in LEVELS if wanted(level, os.environ.get("NCNN_ASSAY_CPU", ""))]
     levels = [level for level in asked if compiles(level)]
     if levels:
         print(f"ncnn-assay: compiling kernels for {', '.join(level.name for level in levels)}", file=sys.stderr)
     else:
-        print("ncnn-assay: no suitable C compiler (gcc 9 or newer), kernels stay interpreted", file=sys.stderr)
+        print(
+            "ncnn-assay: no suitable C compiler (gcc 9 or newer), nothing is compiled: numpy computes, more slowly",
+            file=sys.stderr,
+        )
     return levels
 
 

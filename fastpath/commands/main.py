@@ -49,7 +49,7 @@ def version_text() -> str:
         number = version("ncnn-assay")
     except PackageNotFoundError:
         number = "(not installed)"
-    how = f"compiled: yes, level: {kernels.level()}" if kernels.COMPILED else "compiled: no, kernels are interpreted"
+    how = f"compiled: yes, level: {kernels.level()}" if kernels.COMPILED else "compiled: no, numpy computes"
     return f"ncnn-assay {number} ({how})"
 
 

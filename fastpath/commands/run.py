@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 import fastpath
+from fastpath import kernels
 from fastpath.accuracy.samples import Load, Sample, counted, one_sample, open_samples
 from fastpath.commands.command_line import report
 from fastpath.commands.engines import RUN_ENGINES, Engine, OwnEngine, open_engine
@@ -80,11 +81,11 @@ def command(
         if output is not None:
             save(outputs, Path(output), f"{position}-" if len(runs) > 1 else "")
     if len(runs) == 1:
-        report(f"{seconds * 1000:.2f} ms on {engine}")
+        report(f"{seconds * 1000:.2f} ms on {named(engine)}")
     else:
         rate = len(runs) / (time.perf_counter() - start)
         report(
-            f"{len(runs)} inputs on {engine}, {counted(threads, 'process')}: {rate:.1f} a second, "
+            f"{len(runs)} inputs on {named(engine)}, {counted(threads, 'process')}: {rate:.1f} a second, "
             f"{seconds / len(runs) * 1000:.2f} ms each"
         )
 
@@ -111,6 +112,11 @@ def run_one(
     feeds = runs[position].feeds()
     start = time.perf_counter()
     return net.run(feeds, wanted), time.perf_counter() - start
+
+
+def named(engine: str) -> str:
+    """The engine; ours tells when it is slower than it could be."""
+    return f"{engine} (no compiled kernels)" if engine == "fastpath" and not kernels.COMPILED else engine
 
 
 def show(outputs: Mapping[str, np.ndarray], prefix: str) -> None:
