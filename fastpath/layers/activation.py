@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastpath.layers.common import Floats, fault
+from fastpath.layers.common import Floats, choose, fault
 from fastpath.layers.functions import ONE, exp, log, sigmoid, tanh
 from spec.graph import Layer
 
@@ -15,6 +15,9 @@ NONE, RELU, LEAKY_RELU, CLIP, SIGMOID, MISH, HARD_SWISH = range(7)
 
 PARAM_COUNTS = {NONE: 0, RELU: 0, LEAKY_RELU: 1, CLIP: 2, SIGMOID: 0, MISH: 0, HARD_SWISH: 2}
 """How many numbers of `activation_params` each type reads."""
+
+
+ZERO = np.float32(0)
 
 
 class Activation:
@@ -68,7 +71,7 @@ def leaky_relu(v: Floats, slope: np.float32) -> None:
     if 0 < slope <= 1:
         np.maximum(v, v * slope, out=v)
     else:
-        np.multiply(v, slope, out=v, where=~(v > 0))
+        choose(~(v > 0), v * slope, v)
 
 
 def hard_swish(v: Floats, alpha: np.float32, beta: np.float32) -> None:
@@ -78,6 +81,6 @@ def hard_swish(v: Floats, alpha: np.float32, beta: np.float32) -> None:
     inside = v * alpha
     inside += beta
     inside *= v
-    np.copyto(inside, v, where=v > upper)
-    np.copyto(inside, np.float32(0), where=v < lower)
+    choose(v > upper, v, inside)
+    choose(v < lower, ZERO, inside)
     np.copyto(v, inside)

@@ -118,6 +118,17 @@ def running_sum(terms: Floats, axis: int = -1, start: Floats | float = 0.0) -> F
     return np.asarray(np.add.accumulate(chain, axis=0, dtype=np.float32)[-1])
 
 
+def choose(condition: NDArray[np.bool_], values: Floats | np.float32, out: Floats) -> None:
+    """Set `out` to `values` where the condition holds.
+
+    By bits, because numpy's masked copies take a branch for every element.
+    """
+    mask = np.negative(condition.astype(np.int32))
+    chosen, bits = np.asarray(values).view(np.int32), out.view(np.int32)
+    np.bitwise_and(mask, np.bitwise_xor(chosen, bits), out=mask)
+    np.bitwise_xor(bits, mask, out=bits)
+
+
 class Scratch(threading.local):
     """Buffers that an operator keeps between runs, one set a thread."""
 

@@ -18,12 +18,22 @@ SIGMOID_LIMIT = np.float32(88.3762626647949)
 
 ONE = np.float32(1.0)
 
+BLOCK = 16384
+"""Values that are binary64 numbers at a time, so that they stay in cache."""
+
 Function64 = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def rounded(function: Function64, x: Floats) -> Floats:
     """A function evaluated in binary64, rounded to binary32."""
-    return function(x.astype(np.float64)).astype(np.float32)
+    if x.size <= BLOCK:
+        return function(x.astype(np.float64)).astype(np.float32)
+    results = np.empty(x.shape, np.float32)
+    flat, source = results.reshape(-1), np.ascontiguousarray(x).reshape(-1)
+    for first in range(0, source.size, BLOCK):
+        part = slice(first, first + BLOCK)
+        np.copyto(flat[part], function(source[part].astype(np.float64)), casting="same_kind")
+    return results
 
 
 def exp(x: Floats) -> Floats:

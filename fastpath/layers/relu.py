@@ -11,6 +11,7 @@ from fastpath.layers.common import (
     Operator,
     Prepare,
     along_axis,
+    choose,
     fault,
     float_bottom,
     only_bottom,
@@ -64,7 +65,7 @@ def leaky(x: Floats, slope: Floats | np.float32) -> Floats:
     if np.all((slope > 0) & (slope <= 1)):
         return np.maximum(product, x, out=product)
     lifted = np.maximum(ZERO, x)
-    np.copyto(lifted, product, where=x < 0)
+    choose(x < 0, product, lifted)
     return lifted
 
 

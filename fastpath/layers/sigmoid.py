@@ -9,7 +9,7 @@ import numpy as np
 
 from fastpath.layers import functions
 from fastpath.layers.activation import hard_swish
-from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, float_bottom, resolve_axis
+from fastpath.layers.common import Array, Floats, Operator, Prepare, choose, fault, float_bottom, resolve_axis
 from fastpath.layers.functions import ONE, exp, log, logistic, tanh
 from spec.graph import Layer
 
@@ -119,8 +119,8 @@ def prepare_hard_sigmoid(layer: Layer) -> Operator:
     def function(x: Floats) -> Floats:
         line = x * alpha
         line += beta
-        np.copyto(line, ONE, where=x > upper)
-        np.copyto(line, ZERO, where=x < lower)
+        choose(x > upper, ONE, line)
+        choose(x < lower, ZERO, line)
         return line
 
     return _mapped(layer, function)

@@ -30,7 +30,7 @@ def softmax(values: Floats, axis: int) -> Floats:
     """exp(x - max) / sum of exp(x - max) along one axis, the sum in order."""
     powers = exp(values - values.max(axis=axis, keepdims=True))
     total: Floats = np.expand_dims(running_sum(powers, axis), axis)
-    return powers / total
+    return np.divide(powers, total, out=powers)
 
 
 PREPARE: dict[str, Prepare] = {"Softmax": prepare_softmax}
