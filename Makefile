@@ -17,12 +17,13 @@ test: $(VENV)/installed-for-tests lint
 	$(BIN)/python -m golden check
 	$(BIN)/python -m pytest --benchmark-disable
 
-# Every line and branch of spec/ is run by a test.
+# Every line and branch of spec/ is run by a test. Takes 7 minutes of a core.
 coverage: $(VENV)/installed-for-tests
 	HYPOTHESIS_PROFILE=ci $(BIN)/coverage run -m pytest -q --benchmark-disable
 	$(BIN)/coverage report --fail-under=100
 
-# Every recorded run of the real tools, on both engines; the spec takes minutes.
+# Every recorded run of the real tools, on both engines. Takes 10 minutes of a core, most of them for the tables that the
+# spec calibrates; more than half an hour on a busy machine.
 golden: $(VENV)/installed-for-tests
 	$(BIN)/ncnn-assay golden
 
