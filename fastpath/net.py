@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastpath import kernels
+from fastpath.float_plan.plan import FloatPlan
 from fastpath.layers import PREPARE
 from fastpath.layers.common import Array, Operator
 from fastpath.option import Option
@@ -258,12 +259,19 @@ class Net:
             return "no compiled kernels are in use"
         if not self.opt.use_compiled_kernels:
             return "opt.use_compiled_kernels is off"
-        return "no layer of this network has a kernel"
+        return "no layer of this network has a kernel, or there is too little to do"
 
-    def _plan(self, fed: dict[str, Array], *, at_once: bool = False) -> Plan | None:
+    def float_plan(self, fed: dict[str, Array], wanted: Sequence[str]) -> FloatPlan | None:
+        """The plan for these blobs; None with int8 layers, and where layer by layer is as fast."""
+        plan = self._plan(fed, wanted=wanted)
+        return plan if isinstance(plan, FloatPlan) else None
+
+    def _plan(
+        self, fed: dict[str, Array], *, at_once: bool = False, wanted: Sequence[str] | None = None
+    ) -> Plan | None:
         if not self.opt.use_compiled_kernels:
             return None
-        return self._plans.find(self._loaded(), self._operators, fed, at_once=at_once)
+        return self._plans.find(self._loaded(), self._operators, fed, at_once=at_once, wanted=wanted)
 
     def _needed(self, fed: dict[str, Array], computed: dict[str, Array], wanted: str) -> list[int]:
         """The indexes of the layers that must run before `wanted` is there, each after those that it reads from."""
@@ -393,6 +401,23 @@ class Extractor:
         if blob.dtype == np.int8 and type == FLOAT32_EXTRACT:
             return 0, blob.astype(np.float32)
         return 0, np.array(blob, order="C") if copy else blob
+
+    def each(self, names: Sequence[str | int]) -> Iterator[Array]:
+        """Blobs one by one, as `extract` with type 1 and without a copy, but computed when they are taken.
+
+        Without int8 layers all come from one plan where one fits. Who is done with a blob before the next one lets its
+        memory be used again.
+        """
+        wanted = [self._net.blob_name(name) for name in names]
+        missing = [name for name in wanted if name not in self._fed]
+        plan = self._net.float_plan(self._fed, missing) if missing and not self._computed else None
+        if plan is None or plan.outputs != missing:
+            for name in wanted:
+                yield self.extract(name, type=1, copy=False)[1]
+            return
+        planned = plan.each(self._fed)
+        for name in wanted:
+            yield self._fed[name] if name in self._fed else next(planned)
 
     def clear(self) -> None:
         """Forget all blobs."""

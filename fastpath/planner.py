@@ -7,16 +7,21 @@ exactly. Split, Concat, max pooling and ReLU on such blobs work on codes too, or
 a blob go different ways, as through ShuffleChannel and Slice, each becomes the codes that its reader wants. Where
 floats are needed after all, as for the additions of residual networks, they stand pixel after pixel while only
 convolutions, additions, ReLU and global pooling use them. The outputs hold the same bits with and without a plan.
+
+Networks without int8 layers have plans of another kind: see `fastpath.float_plan`.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 
 from fastpath import kernels
+from fastpath.float_plan.builder import float_plan
+from fastpath.float_plan.plan import FloatPlan
 from fastpath.layers.common import Operator
 from fastpath.planning.builder import Builder
 from fastpath.planning.code_flow import CodeFlow
@@ -34,29 +39,45 @@ MOST_PLANS = 8
 class Plans(threading.local):
     """The plans of one network in one thread, by the names, shapes and types of the blobs that are fed.
 
-    Making a plan takes longer than one inference by numpy, so it waits until the same shapes come a second time.
+    Making a plan takes longer than one inference by numpy, so it waits until the same shapes come a second time. But
+    not for networks without int8 layers: there a plan sums in another order, and all inferences shall have the same
+    bits.
     """
 
     def __init__(self) -> None:
         self._plans: OrderedDict[tuple[object, ...], Plan | None] = OrderedDict()
         self._latest: tuple[object, ...] | None = None
 
-    def find(self, graph: Graph, operators: list[Operator], fed: Blobs, *, at_once: bool = False) -> Plan | None:
+    def find(
+        self,
+        graph: Graph,
+        operators: list[Operator],
+        fed: Blobs,
+        *,
+        at_once: bool = False,
+        wanted: Sequence[str] | None = None,
+    ) -> Plan | None:
         """The plan for these inputs; None where there are no kernels, no work for them, or a fault in the network.
 
-        Also None when these shapes come for the first time, unless it is wanted `at_once`.
+        Also None when these shapes come for the first time, unless it is wanted `at_once`. Without int8 layers the plan
+        may be for the `wanted` blobs instead of the outputs.
         """
         if not kernels.COMPILED:
             return None
-        key = tuple((name, blob.shape, blob.dtype) for name, blob in sorted(fed.items()))
+        shapes = tuple((name, blob.shape, blob.dtype) for name, blob in sorted(fed.items()))
+        key = (shapes, None if wanted is None else tuple(wanted))
         if key in self._plans:
             self._plans.move_to_end(key)
             return self._plans[key]
-        if key != self._latest and not at_once:
+        has_int8 = any(is_int8(layer) for layer in graph)
+        if key != self._latest and not at_once and has_int8:
             self._latest = key
             return None
         try:
-            self._plans[key] = make_plan(graph, operators, fed)
+            if has_int8:
+                self._plans[key] = make_plan(graph, operators, fed) if wanted is None else None
+            else:
+                self._plans[key] = make_float_plan(graph, operators, fed, wanted)
         except AssayError:
             # The fault is raised where the network runs, layer by layer.
             self._plans[key] = None
@@ -73,6 +94,18 @@ def make_plan(graph: Graph, operators: list[Operator], fed: Blobs) -> Plan | Non
     blobs = _all_blobs(graph, operators, fed)
     outputs = [name for name in graph.output_names() if name in blobs]
     return Builder(CodeFlow(graph, blobs)).plan(operators, outputs)
+
+
+def make_float_plan(
+    graph: Graph, operators: list[Operator], fed: Blobs, wanted: Sequence[str] | None = None
+) -> FloatPlan | None:
+    """The plan of a network without int8 layers, for its outputs or the `wanted` blobs. Runs the network once."""
+    if not set(fed) <= set(graph.input_names()):
+        return None
+    graph.check()
+    blobs = _all_blobs(graph, operators, fed)
+    names = graph.output_names() if wanted is None else wanted
+    return float_plan(graph, operators, blobs, [name for name in names if name in blobs])
 
 
 def _all_blobs(graph: Graph, operators: list[Operator], fed: Blobs) -> Blobs:

@@ -58,8 +58,7 @@ def net_activations(net: Net) -> Activations:
         with net.create_extractor() as extractor:
             for name, blob in zip(net.input_names(), inputs, strict=True):
                 extractor.input(name, blob)
-            for name in names:
-                yield extractor.extract(name, copy=False)[1]
+            yield from extractor.each(names)
 
     return run
 

@@ -20,7 +20,8 @@ NARROW_TWIN = {"vnni512": "vnni256"}
 """For levels of 512-bit vectors, the level of 256-bit vectors that goes with them."""
 
 MODULES = (
-    "counting", "dense", "depthwise", "dot", "lanes", "move", "planes", "pooling", "records", "recurrent", "requantize",
+    "cells", "counting", "dense", "depthwise", "dot", "lanes", "move", "planes", "pooling", "records", "recurrent",
+    "requantize",
 )  # fmt: skip
 """The modules of a level."""
 
@@ -30,6 +31,7 @@ class Kernels:
 
     if TYPE_CHECKING:
         from fastpath.kernels.source import (
+            cells,
             counting,
             dense,
             depthwise,

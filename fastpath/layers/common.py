@@ -101,6 +101,14 @@ def split_at(shape: Shape, axis: int) -> tuple[int, int, int]:
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
+def transposed(matrix: Floats) -> Floats:
+    """The columns of a matrix as rows, in memory of their own; OpenCV does it by blocks, unlike numpy."""
+    import cv2
+
+    turned: Floats = np.asarray(cv2.transpose(np.ascontiguousarray(matrix, np.float32)), np.float32)
+    return turned.reshape(matrix.shape[::-1])
+
+
 SUMS_SIDE_BY_SIDE = 16
 """From so many sums on, numpy's reduction along the outer axis is used: it adds row after row."""
 
@@ -112,7 +120,8 @@ def running_sum(terms: Floats, axis: int = -1, start: Floats | float = 0.0) -> F
     if moved.shape[0] == 0:
         return np.array(np.broadcast_to(first, moved.shape[1:]), np.float32)
     if moved[0].size >= SUMS_SIDE_BY_SIDE and first.ndim == 0:
-        rows = np.ascontiguousarray(moved).reshape(moved.shape[0], -1)
+        by_row = terms.ndim == 2 and axis in (-1, 1)
+        rows = transposed(terms) if by_row else np.ascontiguousarray(moved).reshape(moved.shape[0], -1)
         return np.asarray(np.add.reduce(rows, axis=0, initial=first[()])).reshape(moved.shape[1:])
     chain = np.concatenate([np.broadcast_to(first, (1, *moved.shape[1:])), moved])
     return np.asarray(np.add.accumulate(chain, axis=0, dtype=np.float32)[-1])

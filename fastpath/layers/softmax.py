@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, float_bottom, resolve_axis, running_sum
+from fastpath.layers.common import (
+    Array,
+    Floats,
+    Operator,
+    Prepare,
+    fault,
+    float_bottom,
+    resolve_axis,
+    running_sum,
+    transposed,
+)
 from fastpath.layers.functions import exp
 from spec.graph import Layer
+
+SHORT_ROW = 16
+"""Rows up to this long are turned into columns, of which numpy takes many at a time."""
 
 
 def prepare_softmax(layer: Layer) -> Operator:
@@ -28,6 +41,8 @@ def prepare_softmax(layer: Layer) -> Operator:
 
 def softmax(values: Floats, axis: int) -> Floats:
     """exp(x - max) / sum of exp(x - max) along one axis, the sum in order."""
+    if values.ndim == 2 and axis == 1 and values.shape[1] <= SHORT_ROW:
+        return transposed(softmax(transposed(values), 0))
     powers = exp(values - values.max(axis=axis, keepdims=True))
     total: Floats = np.expand_dims(running_sum(powers, axis), axis)
     return np.divide(powers, total, out=powers)

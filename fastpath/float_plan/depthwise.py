@@ -1,0 +1,98 @@
+"""Depthwise convolutions of a float plan: planes widened to binary64, a kernel, and sums rounded to binary32 once."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from fastpath import kernels
+from fastpath.arena import double_buffer
+from fastpath.float_plan.calls import Call, activated, copied
+from fastpath.float_plan.places import Place
+from fastpath.kernels.source.planes import PLANE_SLACK, PLANES, TAPS
+from fastpath.layers.activation import Activation
+from fastpath.layers.common import weights
+from fastpath.layers.dynamic import Doubles
+from fastpath.layers.epilogue import read_bias
+from fastpath.layers.window import Pads, Window
+from spec.graph import Layer
+
+TILE = 12 * 1024
+"""Numbers of the planes that one call widens, about."""
+
+
+class DoublePlanes:
+    """The binary64 numbers that all depthwise layers of a plan share: planes, their sums, weights and biases."""
+
+    def __init__(self) -> None:
+        self.bottom, self.top = (double_buffer(2 * PLANES + PLANE_SLACK) for _ in range(2))
+        self.weight, self.bias = double_buffer(TAPS), double_buffer(TAPS)
+        self.weights = self.biases = 0
+        """How many of each are there."""
+
+    def need(self, weights: int, biases: int) -> None:
+        """Begin new tables where these no longer hold so many more."""
+        if self.weights + weights > TAPS or self.biases + biases > TAPS:
+            self.weight, self.bias = double_buffer(TAPS), double_buffer(TAPS)
+            self.weights = self.biases = 0
+
+
+class DepthwiseFilter:
+    """The weights (channels, taps) and biases of a float layer, in tables that the kernels read."""
+
+    def __init__(self, layer: Layer, window: Window, channels: int, doubles: DoublePlanes) -> None:
+        taps = window.kernel[0] * window.kernel[1]
+        self.window, self.taps, self.activation = window, taps, Activation(layer)
+        doubles.need(channels * taps, channels)
+        self.weight, self.first = doubles.weight, doubles.weights
+        self.bias, self.channel = doubles.bias, doubles.biases
+        doubles.weights += channels * taps
+        doubles.biases += channels
+        self.weight.items[self.first : doubles.weights] = weights(layer, "weight_data", channels * taps)
+        bias = read_bias(layer)
+        if bias is not None:
+            self.bias.items[self.channel : doubles.biases] = bias
+
+
+def depthwise(filter: DepthwiseFilter, doubles: DoublePlanes, bottom: Place, pads: Pads, top: Place) -> list[Call]:
+    """Some channels at a time."""
+    plane, h, w = bottom.geometry.plane, top.geometry.h, top.geometry.w
+    pitch = bottom.geometry.pitch if filter.window.stride == (1, 1) else w
+    step = min(max(TILE // plane, 1), top.channels)
+    calls: list[Call] = []
+    for first in range(0, top.channels, step):
+        count = min(step, top.channels - first)
+        part = top.part(first, count)
+        start = bottom.part(first, count).tap(-pads[0], -pads[2])
+        wide = doubles.bottom.items[: count * plane]
+        calls.append(copied(bottom.cells[start : start + count * plane], wide))
+        calls.append(_sums(filter, doubles, bottom, first, part))
+        sums: Doubles = doubles.top.items[: count * h * pitch].reshape(count, h, pitch)
+        if pitch == top.geometry.pitch:
+            calls.append(partial(np.copyto, part.runs, sums.reshape(count, -1), casting="same_kind"))
+        else:
+            calls.append(partial(np.copyto, part.image, sums[:, :, :w], casting="same_kind"))
+        calls += activated(filter.activation, part.runs)
+    return calls
+
+
+def _sums(filter: DepthwiseFilter, doubles: DoublePlanes, bottom: Place, first: int, part: Place) -> Call:
+    return partial(
+        kernels.wide().planes.depthwise,
+        doubles.bottom.data,
+        bottom.geometry.plane,
+        bottom.geometry.pitch,
+        filter.weight.data,
+        filter.first + first * filter.taps,
+        *filter.window.kernel,
+        *filter.window.dilation,
+        *filter.window.stride,
+        filter.bias.data,
+        filter.channel + first,
+        part.channels,
+        doubles.top.data,
+        part.geometry.h,
+        False,
+        part.geometry.w,
+    )
