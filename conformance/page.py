@@ -23,6 +23,15 @@ OUTCOMES: tuple[Outcome, ...] = ("failed", "errored", "unexpected-pass", "deviat
 SHOWN = 12
 """Cases that are spelled out under one explanation; the rest is counted."""
 
+SHOWN_LETTERS = 160
+"""Of an error that stands above a group."""
+
+MOST_COLUMNS = 72
+"""Columns of a heat map."""
+
+FEW, CELL, SMALL_CELL, TICK = 16, 22, 11, 8
+"""Up to so many steps and units the cells of a heat map are large and all are numbered; sizes in pixels."""
+
 DECADES = 8
 """Shades of a heat map: the largest difference, and powers of ten below it."""
 
@@ -115,10 +124,15 @@ def _details(report: Report) -> list[dict[str, Any]]:
 
 
 def explanation(result: Result) -> str:
-    """The reason that is listed, or what the diagnosis ends with if it names a cause, or the family."""
+    """The reason that is listed, the error, what the diagnosis ends with if it names a cause, or the family."""
+    if result.reason or result.outcome == "errored":
+        return result.reason or _first_line(result.message)
     last = result.diagnosis[-1] if result.diagnosis else ""
-    named = last and not re.search(r"\d|^No ", last)
-    return result.reason or (last if named else family(result.id))
+    return last if last and not re.search(r"\d|^No ", last) else family(result.id)
+
+
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0][:SHOWN_LETTERS]
 
 
 def _reasons(report: Report) -> list[tuple[str, int]]:
@@ -128,14 +142,36 @@ def _reasons(report: Report) -> list[tuple[str, int]]:
 
 
 def heat(rows: Sequence[Sequence[float]]) -> dict[str, Any] | None:
-    """The cells of a heat map: a shade from 0 (equal) to `DECADES` (the largest difference, on a logarithmic scale)."""
+    """The cells of a heat map: a shade from 0 (equal) to `DECADES` (the largest difference, on a logarithmic scale).
+
+    `rows` are time steps. The longer side of the map lies across. Where there is much of it, neighbours share a cell,
+    which shows the largest of them.
+    """
     largest = max((value for row in rows for value in row), default=0.0)
     if not largest:
         return None
+    turned = len(rows) > len(rows[0])
+    lines = list(zip(*rows)) if turned else rows
+    share = -(-len(lines[0]) // MOST_COLUMNS)
+    pooled = [[max(line[at : at + share]) for at in range(0, len(line), share)] for line in lines]
+    down, across = ("unit", "time step") if turned else ("time step", "unit")
     return {
         "largest": f"{largest:.2g}",
-        "rows": [[(_shade(value, largest), f"{value:.2g}") for value in row] for row in rows],
+        "down": down,
+        "across": across,
+        "share": share,
+        "size": CELL if len(pooled[0]) <= FEW else SMALL_CELL,
+        "columns": [_tick(column, share, len(pooled[0])) for column in range(len(pooled[0]))],
+        "rows": [
+            (_tick(index, 1, len(pooled)), [(_shade(value, largest), f"{value:.2g}") for value in line])
+            for index, line in enumerate(pooled)
+        ],
     }
+
+
+def _tick(index: int, share: int, count: int) -> str:
+    """What stands beside a row or above a column: every number, or some where there are many."""
+    return str(index * share) if count <= FEW or index % TICK == 0 else ""
 
 
 def _shade(value: float, largest: float) -> int:

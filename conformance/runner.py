@@ -35,9 +35,6 @@ Answers = dict[str, tuple[str, bytes]]
 
 SMOKE_FLAG = "smoke"
 
-HEAT_LIMIT = 64
-"""Steps and units that a heat map shows."""
-
 HEAT_INFINITE = 1e38
 """What stands for differences that are no numbers."""
 
@@ -169,7 +166,7 @@ def heat_of(case: Case, got: dict[str, Tensor]) -> tuple[tuple[float, ...], ...]
     steps, units = wanted.shape
     pairs = zip(wanted.values(), got[name].values(), strict=True)
     distances = [_rounded(abs(a - b)) for a, b in pairs]
-    return tuple(tuple(distances[t * units : t * units + units][:HEAT_LIMIT]) for t in range(min(steps, HEAT_LIMIT)))
+    return tuple(tuple(distances[t * units : t * units + units]) for t in range(steps))
 
 
 def _rounded(distance: float) -> float:

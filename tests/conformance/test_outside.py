@@ -173,7 +173,15 @@ def test_the_page_holds_all_and_needs_nothing(tmp_path: Path) -> None:
 def test_heat_maps_are_logarithmic() -> None:
     shades = heat([[0.0, 1.0], [0.1, 1e-12]])
     assert shades is not None
-    assert [[shade for shade, _ in row] for row in shades["rows"]] == [[0, 8], [7, 1]]
+    assert [[shade for shade, _ in cells] for _, cells in shades["rows"]] == [[0, 8], [7, 1]]
+    assert [row for row, _ in shades["rows"]] == shades["columns"] == ["0", "1"]
+    long = heat([[1.0]] * 20)
+    assert long is not None
+    assert (long["across"], [column for column in long["columns"] if column]) == ("time step", ["0", "8", "16"])
+    wide = heat([[0.0] * 255 + [1.0]])
+    assert wide is not None
+    assert (wide["across"], wide["share"], len(wide["columns"])) == ("unit", 4, 64)
+    assert wide["rows"][0][1][-1] == (8, "1")
     assert heat([[0.0]]) is None
 
 
