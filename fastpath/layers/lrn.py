@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, float_bottom, require_rank
-from fastpath.layers.functions import pow
+from fastpath.layers import recycle
+from fastpath.layers.common import Array, Floats, Operator, Prepare, Scratch, fault, float_bottom, require_rank
 from spec.graph import Layer
 
 ACROSS_CHANNELS, WITHIN_CHANNEL = 0, 1
 """Values of `region_type`."""
+
+BLOCK = 16384
+"""Elements that all steps handle before the next ones, so that they stay in cache."""
 
 
 def prepare_lrn(layer: Layer) -> Operator:
@@ -22,27 +25,51 @@ def prepare_lrn(layer: Layer) -> Operator:
         raise fault(layer, f"has region_type {region}, but knows 0 and 1")
     alpha, beta, bias = (np.float32(layer.get.number(name)) for name in ("alpha", "beta", "bias"))
 
+    scratch = Scratch()
+
     def operator(bottoms: list[Array]) -> list[Array]:
         blob = float_bottom(layer, bottoms)
         require_rank(layer, blob, 3)
         if n < 1:
             raise fault(layer, f"needs a local_size above 0, not {n}")
-        squares = blob * blob
-        if region == ACROSS_CHANNELS:
-            sums, factor = _across(squares, n), alpha / np.float32(n)
-        else:
-            sums, factor = _within(squares, n), alpha / np.float32(n * n)
-        return [blob * pow(bias + factor * sums, -beta)]
+        top = recycle.blob(blob.shape)
+        source, target = blob.reshape(blob.shape[0], -1), top.reshape(blob.shape[0], -1)
+        sums = None if region == ACROSS_CHANNELS else _within(blob * blob, n).reshape(source.shape)
+        factor = alpha / np.float32(n if region == ACROSS_CHANNELS else n * n)
+        step = max(BLOCK // blob.shape[0], 1)
+        for first in range(0, source.shape[1], step):
+            part = slice(first, first + step)
+            values = source[:, part]
+            total = _across(values, n, scratch) if sums is None else np.ascontiguousarray(sums[:, part])
+            np.multiply(values, _power(total, bias, factor, -beta, scratch), out=target[:, part])
+        return [top]
 
     return operator
 
 
-def _across(squares: Floats, n: int) -> Floats:
-    """The sums over n // 2 channels on either side, from the first to the last."""
-    padded = np.pad(squares, ((n // 2, n // 2), (0, 0), (0, 0)))
-    sums = np.zeros_like(squares)
-    for offset in range(2 * (n // 2) + 1):
-        sums += padded[offset : offset + squares.shape[0]]
+def _across(values: Floats, n: int, scratch: Scratch) -> Floats:
+    """The sums of the squares (channels, n) over n // 2 channels on either side, from the first to the last."""
+    side, (channels, count) = n // 2, values.shape
+    padded = scratch.array("squares", (channels + 2 * side, count))
+    padded[:side] = padded[side + channels :] = 0
+    np.multiply(values, values, out=padded[side : side + channels])
+    sums = scratch.array("sums", values.shape)
+    np.copyto(sums, padded[:channels])
+    for offset in range(1, 2 * side + 1):
+        np.add(sums, padded[offset : offset + channels], out=sums)
+    return sums
+
+
+def _power(sums: Floats, bias: np.float32, factor: np.float32, exponent: np.float32, scratch: Scratch) -> Floats:
+    """The powers of bias + factor * sum, in place of the sums: computed in binary64 and rounded once."""
+    np.multiply(sums, factor, out=sums)
+    np.add(bias, sums, out=sums)
+    bases = scratch.array("bases", sums.shape, np.float64)
+    np.copyto(bases, sums)
+    # A full array of exponents: for some single ones numpy takes another function, whose special cases are not C's.
+    exponents = scratch.array("exponents", sums.shape, np.float64)
+    exponents.fill(exponent)
+    np.copyto(sums, np.power(bases, exponents, out=bases), casting="same_kind")
     return sums
 
 
