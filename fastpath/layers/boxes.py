@@ -54,18 +54,21 @@ class Boxes:
 
     def suppressed(self, threshold: np.float32) -> Boxes:
         """The boxes that overlap none before them by more than the threshold: intersection / union."""
-        corners = self.corners
+        corners, count = self.corners, len(self.scores)
+        if count < 2:
+            return self
         areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+        left = np.arange(count)
         picked: list[int] = []
-        for index, box in enumerate(corners):
-            others = corners[picked]
+        while left.size:
+            index, left = int(left[0]), left[1:]
+            picked.append(index)
+            box, others = corners[index], corners[left]
             width = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
             height = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
             common = width * height
-            overlap = common / (areas[index] + areas[picked] - common)
-            overlap[(width <= 0) | (height <= 0)] = 0
-            if (overlap <= threshold).all():
-                picked.append(index)
+            overlap = common / (areas[left] + areas[index] - common)
+            left = left[(overlap <= threshold) | (width <= 0) | (height <= 0)]
         return self.take(picked)
 
     def table(self) -> Floats:

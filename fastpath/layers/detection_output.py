@@ -130,8 +130,9 @@ def prepare_detection_output(layer: Layer) -> Operator:
             scores = confidence.reshape(count, classes).T
         corners = _decoded(location.reshape(count, 4), prior[: 4 * count].reshape(count, 4), variances)
         found = []
-        for label in range(1, classes):
-            chosen = np.flatnonzero((scores[label] > threshold) & (scores[0] < ONE - threshold))
+        likely = (scores > threshold) & (scores[0] < ONE - threshold)
+        for label in np.flatnonzero(likely[1:].any(axis=1)) + 1:
+            chosen = np.flatnonzero(likely[label])
             boxes = Boxes(np.full(chosen.size, label, np.float32), scores[label][chosen], corners[chosen])
             found.append(boxes.by_score().first(nms_top_k).suppressed(nms_threshold))
         return [joined(found).by_score().first(keep_top_k).table()]

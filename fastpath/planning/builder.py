@@ -38,7 +38,7 @@ from fastpath.steps.maps import add_maps, mean_of_map, rectify_map
 from fastpath.steps.pooling import max_pool
 from fastpath.steps.product import product_to_blob
 from fastpath.steps.routed import CopiedChannels, LeakedChannels, MovedStep, RoutedStep
-from fastpath.steps.step import BlobStep, CodesStep, OperatorStep, SliceStep
+from fastpath.steps.step import BlobStep, CodesStep, ConstantStep, OperatorStep, SliceStep
 from fastpath.steps.storage import SIGNED_ZERO, Storage, frame
 from fastpath.steps.workshop import FLOAT_TILE, Workshop
 from spec.graph import Layer, Shape
@@ -94,6 +94,7 @@ class Builder:
         """The plan, with one row a layer; `operators` run what stays with numpy."""
         result = Plan(outputs, shapes={name: blob.shape for name, blob in self.flow.blobs.items()})
         joined = {*self.averages.values(), *self.joined}
+        constants = self.flow.find_constants()
         for index, layer in enumerate(self.flow.layers):
             kernel, reason, step = "numpy", self.flow.reasons.get(index, ""), None
             on_maps = bool(layer.bottoms) and self.flow.maps.issuperset((*layer.bottoms, *layer.tops))
@@ -102,6 +103,8 @@ class Builder:
                 step, kernel = self._convolution(self.flow.convolutions[index], index)
             elif index in self.flow.products:
                 step, kernel = self._product(self.flow.products[index], index)
+            elif constants.issuperset(layer.tops) and layer.tops:
+                step, kernel = ConstantStep({name: self.flow.blobs[name] for name in layer.tops}), "constant"
             elif on_codes and layer.type == "Pooling":
                 step, kernel = self._pooling(layer)
             elif on_maps and self.flow.is_sum(layer) and index not in joined:

@@ -17,6 +17,7 @@ from fastpath.planning.int8_layers import Refusal, read_convolution, read_inner_
 from fastpath.planning.layer_kinds import (
     ADD,
     KEEP_SIGNS,
+    SHAPES_ALONE,
     is_global_average,
     is_relu,
     joins,
@@ -123,7 +124,7 @@ class CodeFlow:
         maker, reader = self.producers[name], self.readers[name]
         if maker not in self.convolutions and not all(bottom in self.hidden for bottom in self.layers[maker].bottoms):
             return False
-        if reader in self.convolutions:
+        if reader in self.convolutions or self.layers[reader].type in SHAPES_ALONE:
             return True
         return self._works_on_codes(reader) and all(top in self.hidden for top in self.layers[reader].tops)
 
@@ -242,6 +243,15 @@ class CodeFlow:
         if layer.type == "Eltwise":
             return layer.get.integer("op_type") == SUM and not layer.get.numbers("coeffs")
         return layer.get.integer("op_type") == ADD and not layer.get.integer("with_scalar")
+
+    def find_constants(self) -> set[str]:
+        """Blobs that are the same for all inputs of these shapes."""
+        constants = set[str]()
+        for layer in self.layers:
+            known = layer.type in SHAPES_ALONE or (bool(layer.bottoms) and constants.issuperset(layer.bottoms))
+            if known and self.reached.issuperset((*layer.bottoms, *layer.tops)):
+                constants.update(layer.tops)
+        return constants
 
     def before_splits(self, name: str) -> str:
         """The blob that a blob is a copy of."""

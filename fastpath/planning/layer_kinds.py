@@ -14,6 +14,9 @@ from spec.graph import Layer, Shape
 ADD = 0
 """The `op_type` of a BinaryOp that adds."""
 
+SHAPES_ALONE = ("PriorBox",)
+"""Types whose tops depend on the shapes of their bottoms, and on no number in them."""
+
 KEEP_SIGNS = ("Split", "Concat", "Slice", "ShuffleChannel")
 """Types that make no negative numbers where they read none."""
 

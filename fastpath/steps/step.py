@@ -23,6 +23,17 @@ class OperatorStep:
         blobs.update(zip(self.tops, self.operator([blobs[name] for name in self.bottoms]), strict=True))
 
 
+class ConstantStep:
+    """A layer whose top blobs are known when the plan is made."""
+
+    def __init__(self, tops: dict[str, Array]) -> None:
+        self.tops = tops
+
+    def __call__(self, blobs: Blobs) -> None:
+        """Put them among the blobs."""
+        blobs.update(self.tops)
+
+
 class SliceStep:
     """A blob cut along its outermost axis; the pieces are parts of it."""
 

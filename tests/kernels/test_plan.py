@@ -561,3 +561,23 @@ def test_equal_codes_are_made_once(fine_scale: float) -> None:
     plan = assert_plan_equals_numpy(graph, {"in": image((4, 6, 6)), "x": image((4, 6, 6), SEED + 1)})
     entries = [step for step, _ in plan.steps if getattr(getattr(step, "before", step), "entry", None) is not None]
     assert len(entries) == (2 if fine_scale == 40.0 else 3)
+
+
+def test_priors_are_known_beforehand() -> None:
+    """PriorBox reads shapes alone: its tops are constants, and what it reads may stay codes."""
+    boxes = Layer("PriorBox", "boxes", ["b2", "in2"], ["priors"], {0: [8.0], 2: [2.0], 9: -233, 10: -233, 13: 0.5})
+    graph = Graph(
+        [
+            input_layer(),
+            Layer("Split", "images", ["in"], ["in1", "in2"]),
+            convolution("first", "in1", "a", square(3, 6, 8)),
+            Layer("Split", "split", ["a"], ["b1", "b2"]),
+            convolution("second", "b1", "out", square(8, 6, 4)),
+            boxes,
+            Layer("Concat", "twice", ["priors"], ["all"]),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 6, 6))})
+    kernels = kernels_in(plan)
+    assert kernels["first"].endswith("codes")
+    assert kernels["boxes"] == kernels["twice"] == "constant"
