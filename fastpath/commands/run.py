@@ -35,8 +35,18 @@ SHORTEST = 1e-9
 @click.option("--extract", "extracts", multiple=True, help="A blob to extract; default: every output of the net.")
 @click.option("--output", type=click.Path(file_okay=False), help="Folder for the outputs: BLOB.npy, or N-BLOB.npy.")
 @click.option("--stacks", is_flag=True, help="An .npy file holds many inputs along its first axis.")
-@click.option("--plan", "show_plan", is_flag=True, help="Print what runs each layer, and why (fastpath).")
-@click.option("--profile", "show_times", is_flag=True, help="Print the time of each layer (fastpath).")
+@click.option(
+    "--plan",
+    "show_plan",
+    is_flag=True,
+    help="Print the kernel of each layer and what it hands on; and why numpy runs the others (fastpath).",
+)
+@click.option(
+    "--profile",
+    "show_times",
+    is_flag=True,
+    help="Print the shortest time of each layer and its products a second (fastpath).",
+)
 @threads_option
 @image_options
 def command(
@@ -151,7 +161,7 @@ def print_plan(net: fastpath.Net, feeds: dict[str, np.ndarray]) -> None:
     free = sum(row.kernel == "nothing to do" for row in rows)
     types = f": {', '.join(f'{count} {type}' for type, count in slow.most_common())}" if slow else ""
     compiled = len(rows) - free - slow.total()
-    print(f"{compiled} layers by kernels, {free} with nothing to do, {slow.total()} by numpy{types}")
+    print(f"{compiled} layers by kernels, {free} with nothing to do, {slow.total()} by numpy{types}\n")
 
 
 def print_profile(net: fastpath.Net, feeds: dict[str, np.ndarray]) -> None:
