@@ -39,13 +39,13 @@ SHORTEST = 1e-9
     "--plan",
     "show_plan",
     is_flag=True,
-    help="Print the kernel of each layer and what it hands on; and why numpy runs the others (fastpath).",
+    help="Print the kernel of each layer, or why numpy runs it (fastpath).",
 )
 @click.option(
     "--profile",
     "show_times",
     is_flag=True,
-    help="Print the shortest time of each layer and its products a second (fastpath).",
+    help="Print the shortest time of each layer (fastpath).",
 )
 @threads_option
 @image_options
