@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from array import array
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,33 @@ def test_a_net_travels_to_processes_that_share_nothing() -> None:
     assert copy.opt == net.opt
     with pytest.raises(UsageError, match="load_param comes first"):
         pickle.loads(pickle.dumps(Net())).input_names()
+
+
+BIG_PARAM = """7767517
+2 2
+Input in 0 1 data
+InnerProduct big 1 1 data out 0=2048 1=0 2=8388608
+"""
+
+
+def private_megabytes(_: int) -> np.ndarray:
+    """What this process shares with no other, as the data of an input."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    pages = [line.split()[1] for line in lines if line.startswith(("Private_Dirty", "Private_Clean"))]
+    return np.array([sum(int(kilobytes) for kilobytes in pages) / 1024], np.float32)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="this system does not tell what is shared")
+def test_processes_share_the_weights() -> None:
+    graph = parse_param(BIG_PARAM)
+    zero_weights(graph)
+    weight = graph.layer("big").weights["weight_data"]
+    weight.values = array("f", np.ones(len(weight.values), np.float32).tobytes())
+    net = Net.from_graph(graph)
+    held = len(weight.values) * 4 / 2**20
+    assert held == 32
+    for blobs in net.map(range(4), ["data"], workers=2, load=private_megabytes):
+        assert blobs["data"][0] < held / 2
 
 
 def test_other_threads_make_processes_start_from_nothing() -> None:
