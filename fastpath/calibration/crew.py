@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from fastpath.calibration.bottoms import Activations, Bottoms, Sample, Tick, net_activations
-from fastpath.calibration.eq import Pair, search_scales
+from fastpath.calibration.eq import search_scales
+from fastpath.calibration.eq_form import Pair
 from fastpath.calibration.kl import KlThreshold, kl_threshold
 from fastpath.calibration.statistics import Histogram, Range
 from fastpath.calibration.weight_scales import convolution_layers

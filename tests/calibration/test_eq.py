@@ -11,6 +11,7 @@ import pytest
 
 import fastpath.calibration.eq as fast
 import spec.calibration.eq as spec
+from fastpath.calibration import eq_weights
 from fastpath.calibration.weight_scales import weight_scales
 from spec.binary32 import REFERENCE
 from spec.blob import Blob, as_blob
@@ -74,6 +75,18 @@ def test_the_fast_search_is_the_literal_one(name: str) -> None:
     expected = spec.search_scales(layer, spec_pairs, start, 40.0, report=spec_said.append)
     assert ours == expected
     assert ours_said == spec_said
+
+
+@pytest.mark.parametrize("kept", [0, 10**6])
+def test_samples_of_several_shapes_are_searched_together(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eq_weights, "KEPT_COLUMNS", kept)
+    random = np.random.default_rng(3)
+    layer = float_layer("Convolution", random, 24, num_output=3, kernel_w=2)
+    shapes = [(2, 2, 3), (2, 2, 3), (2, 3, 3), (2, 2, 3)]
+    fast_pairs, spec_pairs = pairs_of(layer, [random.normal(size=shape).astype(np.float32) for shape in shapes])
+    start = weight_scales(layer, "kl", upstream=False, report=silent)
+    ours = fast.search_scales(layer, fast_pairs, start, 40.0, report=silent)
+    assert ours == spec.search_scales(layer, spec_pairs, start, 40.0, report=silent)
 
 
 def test_the_search_finds_better_scales() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from fastpath.calibration.bottoms import net_activations
 from fastpath.calibration.calibrate import calibrate
-from fastpath.calibration.eq import Pair, best_candidate, candidates, search_scales, similarity
+from fastpath.calibration.eq import best_candidate, candidates, search_scales, similarity
+from fastpath.calibration.eq_form import Pair
 from fastpath.calibration.samples import blob_of
 from fastpath.net import Net
 from spec.formats.image_list import read_image_list
