@@ -30,7 +30,7 @@ from conformance.page import as_html
 from conformance.parallel import run_in_processes
 from conformance.report import Report, ReportFault, as_junit, as_markdown, as_text, label, read_report, write_report
 from conformance.runner import BAD, Result, exit_status, run, select
-from conformance.suites import SUITES, all_cases
+from conformance.suites import SUITES, all_cases, smoke_cases
 from conformance.tensor import Tensor
 
 BROKEN = 2
@@ -192,7 +192,8 @@ def _run_one(options: argparse.Namespace, name: str, adapter: Adapter, tested: l
     smoke = options.command == "smoke"
     deviations = find_deviations(options.deviations, name)
     saved = [] if smoke else [read_case(path) for path in options.case]
-    chosen = saved or list(select(all_cases(options.suite), options.only, smoke=smoke))
+    offered = smoke_cases(options.suite) if smoke else all_cases(options.suite)
+    chosen = saved or list(select(offered, options.only))
     tracer = spec_tracer() if options.diagnose else None
     if options.jobs > 1:
         results = run_in_processes(options.jobs, partial(_open, options, name, tested), chosen, deviations, tracer)
@@ -210,7 +211,11 @@ def _run_one(options: argparse.Namespace, name: str, adapter: Adapter, tested: l
     suite = options.suite or "all"
     with _report_stream(path) as stream:
         finished = list(write_report(stream, adapter.identity, suite, results))
-    false_entries = unmatched(deviations, (case.id for case in all_cases()))
+    if not finished:
+        raise AdapterBroken(f"no case matches {' or '.join(map(repr, options.only)) or 'the suite'}")
+    if all(result.outcome == "not-applicable" for result in finished):
+        print(f"nothing that was asked applies to {label(adapter.identity)}", file=sys.stderr)
+    false_entries = unmatched(deviations, (case.id for case in all_cases())) if deviations else []
     for entry in false_entries:
         print(f"the deviation {entry.id!r} matches no case", file=sys.stderr)
     return Report(adapter.identity, suite, tuple(finished)), exit_status(finished, false_entries)

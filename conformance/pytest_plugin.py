@@ -10,6 +10,7 @@ deviation is an expected failure, and passes nowhere.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from conformance.runner import Answers, Result
 
 SKIPPED = ("not-applicable", "skipped")
+BROKEN = 2
+"""Exit status, as of the command."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,21 +46,43 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test for each case that was chosen, and for each property."""
-    chosen = metafunc.config.getoption("--implementation")
     if "conformance_case" in metafunc.fixturenames:
-        from conformance.runner import select
-        from conformance.suites import all_cases
-
-        patterns = metafunc.config.getoption("--conformance-case")
-        cases = list(select(all_cases(metafunc.config.getoption("--conformance-suite")), patterns)) if chosen else []
+        cases = chosen_cases(metafunc.config)
         metafunc.parametrize("conformance_case", cases, ids=[case.id for case in cases])
     if "conformance_property" in metafunc.fixturenames:
         properties: tuple[Any, ...] = ()
-        if chosen and metafunc.config.getoption("--conformance-generated"):
+        if metafunc.config.getoption("--conformance-generated"):
             from conformance.generated import PROPERTIES
 
             properties = PROPERTIES
         metafunc.parametrize("conformance_property", properties, ids=[p.name for p in properties])
+
+
+def chosen_cases(config: pytest.Config) -> list[Case]:
+    """The cases that the options ask for. UsageError where they cannot be meant."""
+    from conformance.runner import select
+    from conformance.suites import SUITES, all_cases
+
+    suite, patterns = config.getoption("--conformance-suite"), config.getoption("--conformance-case")
+    if not config.getoption("--implementation"):
+        raise pytest.UsageError("say which: --implementation ADAPTER")
+    if suite and suite not in SUITES:
+        raise pytest.UsageError(f"there is no suite {suite!r}; there are {', '.join(SUITES)}")
+    cases = list(select(all_cases(suite), patterns))
+    if not cases:
+        raise pytest.UsageError(f"no case matches {' or '.join(map(repr, patterns))}")
+    return cases
+
+
+@contextlib.contextmanager
+def broken_adapters_end_the_session() -> Iterator[None]:
+    """No verdict is about the implementation if its adapter does not work."""
+    from conformance.adapter import AdapterBroken
+
+    try:
+        yield
+    except AdapterBroken as error:
+        pytest.exit(f"broken: {error}", returncode=BROKEN)
 
 
 @pytest.fixture(scope="session")
@@ -65,9 +90,9 @@ def implementation(pytestconfig: pytest.Config) -> Iterator[Adapter]:
     """The adapter under test."""
     from conformance.adapters import open_adapter
 
-    adapter = open_adapter(
-        str(pytestconfig.getoption("--implementation")), shlex.split(pytestconfig.getoption("--conformance-program"))
-    )
+    name, program = str(pytestconfig.getoption("--implementation")), pytestconfig.getoption("--conformance-program")
+    with broken_adapters_end_the_session():
+        adapter = open_adapter(name, shlex.split(program))
     yield adapter
     adapter.close()
 
@@ -78,7 +103,8 @@ def known_deviations(pytestconfig: pytest.Config) -> list[Deviation]:
     from conformance.command_line import find_deviations
 
     path = pytestconfig.getoption("--conformance-deviations")
-    return find_deviations(Path(path) if path else None, str(pytestconfig.getoption("--implementation")))
+    with broken_adapters_end_the_session():
+        return find_deviations(Path(path) if path else None, str(pytestconfig.getoption("--implementation")))
 
 
 @pytest.fixture(scope="session")
@@ -102,4 +128,6 @@ def check_case(case: Case, adapter: Adapter, deviations: list[Deviation], answer
     from conformance.command_line import spec_tracer
     from conformance.runner import run_case
 
-    judge_result(run_case(adapter, case, deviations, spec_tracer(), answers))
+    with broken_adapters_end_the_session():
+        result = run_case(adapter, case, deviations, spec_tracer(), answers)
+    judge_result(result)

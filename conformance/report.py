@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, Any
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 from conformance.adapter import Identity
-from conformance.runner import BAD, OUTCOMES, Result
+from conformance.runner import BAD, OUTCOMES, Outcome, Result
 
 FORMAT = "ncnn-assay-conformance-1"
 
@@ -149,24 +149,43 @@ def as_markdown(reports: Sequence[Report]) -> str:
 
 
 def as_junit(reports: Sequence[Report]) -> str:
-    """JUnit's XML: a testsuite for each report."""
+    """JUnit's XML: a testsuite for each report. Listed deviations and what does not apply are skipped."""
     parts = ['<?xml version="1.0" encoding="utf-8"?>', "<testsuites>"]
     for report in reports:
-        bad = sum(result.outcome in BAD for result in report.results)
+        elements = Counter(_junit_element(result.outcome) for result in report.results)
+        seconds = sum(result.seconds for result in report.results)
         parts.append(
-            f'<testsuite name={quoteattr(label(report.identity))} tests="{len(report.results)}" failures="{bad}">'
+            f'<testsuite name={_attribute(label(report.identity))} tests="{len(report.results)}"'
+            f' failures="{elements["failure"]}" errors="{elements["error"]}" skipped="{elements["skipped"]}"'
+            f' time="{seconds:.3f}">'
         )
         parts += [_junit_case(result) for result in report.results]
         parts.append("</testsuite>")
     return "\n".join([*parts, "</testsuites>"])
 
 
+def _junit_element(outcome: Outcome) -> str:
+    if outcome == "passed":
+        return ""
+    return "error" if outcome == "errored" else "failure" if outcome in BAD else "skipped"
+
+
 def _junit_case(result: Result) -> str:
     begin = (
-        f'<testcase classname={quoteattr(family(result.id))} name={quoteattr(result.id)} time="{result.seconds:.6f}"'
+        f'<testcase classname={_attribute(family(result.id))} name={_attribute(result.id)} time="{result.seconds:.6f}"'
     )
-    if result.outcome == "passed":
+    element = _junit_element(result.outcome)
+    if not element:
         return f"{begin}/>"
-    element = "failure" if result.outcome in BAD else "skipped"
-    message = " ".join([result.outcome + ":", result.message, *result.diagnosis]).strip()
-    return f"{begin}><{element} message={quoteattr(message)}/></testcase>"
+    reason = f"{result.outcome}: {result.reason or result.message}"
+    details = "\n".join([result.message, *result.diagnosis])
+    return f"{begin}><{element} message={_attribute(reason)}>{escape(_printable(details))}</{element}></testcase>"
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_printable(text))
+
+
+def _printable(text: str) -> str:
+    """Without the characters that XML has no way to write."""
+    return "".join(letter if letter >= " " or letter in "\t\n" else "\ufffd" for letter in text)

@@ -173,13 +173,9 @@ def _rounded(distance: float) -> float:
     return float(f"{distance:.2g}") if math.isfinite(distance) else HEAT_INFINITE
 
 
-def select(cases: Iterable[Case], patterns: Sequence[str] = (), *, smoke: bool = False) -> Iterator[Case]:
-    """The cases whose id matches one of the globs (all without globs), or only the few of the smoke run."""
-    for case in cases:
-        if smoke and SMOKE_FLAG not in case.flags:
-            continue
-        if not patterns or any(fnmatchcase(case.id, pattern) for pattern in patterns):
-            yield case
+def select(cases: Iterable[Case], patterns: Sequence[str] = ()) -> Iterator[Case]:
+    """The cases whose id matches one of the globs; all without globs."""
+    return (case for case in cases if not patterns or any(fnmatchcase(case.id, pattern) for pattern in patterns))
 
 
 def run(

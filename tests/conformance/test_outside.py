@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conformance import adapters
+from conformance import adapters, pytest_plugin
 from conformance.adapter import AdapterBroken
 from conformance.adapters import open_adapter
 from conformance.adapters.file_adapter import FileAdapter
@@ -113,6 +113,40 @@ def test_the_suites_run_under_pytest() -> None:
     assert bad.returncode == 1
     assert "failed [exact]" in bad.stdout
     assert "First difference: direction 0, time 0, unit 0" in bad.stdout
+
+
+class Options(dict[str, object]):
+    """The options of a session of pytest."""
+
+    def getoption(self, name: str) -> object:
+        return self.get(name, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "say which: --implementation"),
+        ({"--implementation": "spec", "--conformance-suite": "recurent"}, "there is no suite 'recurent'"),
+        ({"--implementation": "spec", "--conformance-case": ["recurrent/grru/*"]}, "no case matches"),
+    ],
+)
+def test_pytest_says_what_is_wrong_with_its_options(options: dict[str, object], message: str) -> None:
+    with pytest.raises(pytest.UsageError, match=message):
+        pytest_plugin.chosen_cases(Options(options))  # type: ignore[arg-type]
+
+
+def test_a_broken_adapter_ends_the_session_of_pytest() -> None:
+    ended = pytest.raises(pytest.exit.Exception, match="broken: no program")
+    with ended as raised, pytest_plugin.broken_adapters_end_the_session():
+        raise AdapterBroken("no program")
+    assert raised.value.returncode == 2
+
+
+def test_nothing_is_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--adapter", "fastpath", "--only", "recurrent/grru/*"]) == 2
+    assert "no case matches 'recurrent/grru/*'" in capsys.readouterr().err
+    assert main(["run", "--adapter", "tests.conformance.wrong:make", "--only", "formats/parse/bin/*"]) == 0
+    assert "nothing that was asked applies to mutant swap-R-U" in capsys.readouterr().err
 
 
 def test_onnx_runtime_is_comparable_where_it_says_so() -> None:

@@ -14,7 +14,7 @@ from conformance.adapters.subprocess_adapter import SubprocessAdapter
 from conformance.case import Case
 from conformance.deviations import read_deviations
 from conformance.runner import Result, run, select
-from conformance.suites import all_cases, recurrent, recurrent_cases
+from conformance.suites import all_cases, recurrent, recurrent_cases, smoke_cases
 from conformance.suites.recipe import expand, pattern
 from conformance.tensor import Tensor
 
@@ -132,7 +132,7 @@ def test_the_wheel_deviates_only_as_it_is_listed(name: str, cases: list[Case]) -
     """Every case with default options; without packing those that packing could matter to."""
     pytest.importorskip("ncnn")
     adapter = open_adapter(name)
-    chosen = cases if name == "wheel" else [*select(cases, smoke=True), *select(cases, PLAIN)]
+    chosen = cases if name == "wheel" else [*smoke_cases("recurrent"), *select(cases, PLAIN)]
     deviations = read_deviations(Path(recurrent.__file__).parents[1] / "adapters" / "wheel.toml")
     outcomes = {result.id: result.outcome for result in run(adapter, chosen, deviations)}
     wrong = {
