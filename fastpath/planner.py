@@ -35,18 +35,22 @@ from spec.graph import Graph
 MOST_PLANS = 8
 """Plans that a network keeps; the one that was not used for longest goes first."""
 
+MOST_SEEN = 64
+"""Shapes that were there and have no plan yet."""
+
 
 class Plans(threading.local):
     """The plans of one network in one thread, by the names, shapes and types of the blobs that are fed.
 
-    Making a plan takes longer than one inference by numpy, so it waits until the same shapes come a second time. But
-    not for networks without int8 layers: there a plan sums in another order, and all inferences shall have the same
-    bits.
+    Making a plan takes longer than one inference by numpy, so it waits until the same shapes come a second time: and
+    where as many plans as are kept are there, a second time in a row, lest many shapes in turn be planned again and
+    again. But not for networks without int8 layers: there a plan sums in another order, and all inferences shall have
+    the same bits.
     """
 
     def __init__(self) -> None:
         self._plans: OrderedDict[tuple[object, ...], Plan | None] = OrderedDict()
-        self._latest: tuple[object, ...] | None = None
+        self._seen: OrderedDict[tuple[object, ...], None] = OrderedDict()
 
     def find(
         self,
@@ -70,8 +74,7 @@ class Plans(threading.local):
             self._plans.move_to_end(key)
             return self._plans[key]
         has_int8 = any(is_int8(layer) for layer in graph)
-        if key != self._latest and not at_once and has_int8:
-            self._latest = key
+        if has_int8 and not at_once and not self._comes_again(key):
             return None
         try:
             if has_int8:
@@ -84,6 +87,16 @@ class Plans(threading.local):
         if len(self._plans) > MOST_PLANS:
             self._plans.popitem(last=False)
         return self._plans[key]
+
+    def _comes_again(self, key: tuple[object, ...]) -> bool:
+        """Whether these shapes are worth a plan, because they were there before."""
+        seen = key in self._seen
+        in_a_row = seen and key == next(reversed(self._seen))
+        self._seen[key] = None
+        self._seen.move_to_end(key)
+        if len(self._seen) > MOST_SEEN:
+            self._seen.popitem(last=False)
+        return in_a_row or (seen and len(self._plans) < MOST_PLANS)
 
 
 def make_plan(graph: Graph, operators: list[Operator], fed: Blobs) -> Plan | None:

@@ -55,6 +55,28 @@ def test_each_shape_is_planned_once(made: list[tuple[int, ...]]) -> None:
     assert made == [(1, 8, 8), (1, 8, 16), (1, 8, 24)]
 
 
+def test_shapes_in_turn_are_planned_too(made: list[tuple[int, ...]]) -> None:
+    require_compiled()
+    net = loaded("int8-kl")
+    for width in (8, 16) * 3:
+        net.infer({"in0": image(width)})
+    assert made == [(1, 8, 8), (1, 8, 16)]
+
+
+def test_more_shapes_in_turn_than_plans_are_not_planned_again_and_again(
+    made: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_compiled()
+    monkeypatch.setattr(planner, "MOST_PLANS", 2)
+    net = loaded("int8-kl")
+    for width in (8, 16, 24, 32) * 4:
+        net.infer({"in0": image(width)})
+    assert made == [(1, 8, 8), (1, 8, 16)]
+    for _ in range(2):
+        net.infer({"in0": image(40)})
+    assert made[2:] == [(1, 8, 40)]
+
+
 def test_so_many_plans_are_kept_and_no_more(made: list[tuple[int, ...]]) -> None:
     """The plan that was not used for longest goes first, and its memory with it."""
     require_compiled()

@@ -22,6 +22,10 @@ SHUFFLES = ("avx2", "avxvnni", "vnni256", "vnni512")
 """Levels that can move any byte of a vector, or multiply and compare numbers of 64 bits."""
 
 VECTOR_CODE: dict[str, str] = {
+    "cells.copy_row": "movdqu",
+    "cells.copy_every_second": "(shufps|pshufd|permt2d|permd|permq|vpermi2d)",
+    "cells.largest_2x2_by_2": "(pmaxsd|pcmpgtd)",
+    "cells.largest_3x3_by_2": "(pmaxsd|pcmpgtd)",
     "counting.largest": "(pmaxsd|pcmpgtd)",
     "depthwise.row_3x3": "pmullw",
     "depthwise.row_of_5": "pmullw",
@@ -90,6 +94,9 @@ COPIES_BY_C = "the C compiler calls memset"
 ONE_PIXEL_APART = "its bytes lie a pixel apart"
 
 PLAIN_CODE: dict[str, str] = {
+    "cells.copy_apart": "its numbers lie several apart",
+    "cells.columns": CALLS_KERNELS,
+    "cells.largest": CALLS_KERNELS,
     "counting.pack": "where a number goes depends on those before it",
     "counting.count_bins": "the data say which place is counted up",
     "dense.find_patches": "computes one address for each pixel",
