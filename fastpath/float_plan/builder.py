@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastpath.float_plan.averages import AverageStep, pixels_of, pixelwise
 from fastpath.float_plan.calls import Call, Calls, copied
 from fastpath.float_plan.convolution import (
     Filter,
@@ -19,7 +20,7 @@ from fastpath.float_plan.convolution import (
 from fastpath.float_plan.depthwise import DepthwiseFilter, DoublePlanes, depthwise
 from fastpath.float_plan.elementwise import added, rectified
 from fastpath.float_plan.flow import Flow
-from fastpath.float_plan.layer_kinds import LEAVES_GAPS, Kind, Planned, multiplications
+from fastpath.float_plan.layer_kinds import IN_PLACE, LEAVES_GAPS, Kind, Planned, multiplications
 from fastpath.float_plan.places import Cells, OutOfRoom, Place
 from fastpath.float_plan.plan import FloatPlan
 from fastpath.float_plan.pooling import max_pooling
@@ -126,6 +127,8 @@ class _Builder:
         self.doubles = DoublePlanes()
         self.places: dict[str, Place] = {}
         """By source, of blobs that are whole; a place may have more channels than its blob."""
+        self.pixels: dict[str, Floats] = {}
+        """Blobs that are only averaged."""
         self.leaving: dict[str, list[str]] = defaultdict(list)
         for name in wanted:
             self.leaving[flow.source(name)].append(name)
@@ -136,7 +139,7 @@ class _Builder:
         plan = FloatPlan(list(self.wanted), shapes=shapes)
         given = [_Rename(name, names) for name, names in self.leaving.items() if name not in self.flow.makers]
         for index, planned in self.flow.planned.items():
-            steps = self._steps(planned, operators[index])
+            steps = self._steps(index, planned, operators[index])
             if not plan.steps:
                 steps = [*given, *steps]
             finished = self._finish(index, planned)
@@ -152,9 +155,11 @@ class _Builder:
             return operator_row(layer, operator, f"no step of a float plan is such a {layer.type}")
         return PlanRow(layer.name, f"float {planned.kind.name.lower()}", "")
 
-    def _steps(self, planned: Planned, operator: Operator) -> list[Step]:
+    def _steps(self, index: int, planned: Planned, operator: Operator) -> list[Step]:
         layer, flow = planned.layer, self.flow
         sources = [flow.source(name) for name in layer.bottoms]
+        if planned.kind == Kind.OPERATOR and sources and sources[0] in self.pixels:
+            return [AverageStep(self.pixels.pop(sources[0]), layer.tops[0])]
         if planned.kind == Kind.OPERATOR:
             maps = {i: self._place(name) for i, name in enumerate(sources) if flow.is_map(name)}
             steps: list[Step] = [_OperatorStep(sources, maps, layer.tops, operator)]
@@ -169,6 +174,9 @@ class _Builder:
             bottoms.append(self._place(name))
             if not entered:
                 entries.append(_Enter(name, bottoms[-1]))
+        if flow.is_averaged(layer.tops[0]) and not self.leaving[layer.tops[0]]:
+            return [*entries, Calls(self._pixelwise(planned, bottoms[0]))]
+        self._inherit(index, planned, sources)
         top = self._place(layer.tops[0])
         calls = self._calls(planned, bottoms, top)
         if flow.needs_border(layer.tops[0]) or planned.kind in LEAVES_GAPS:
@@ -199,6 +207,25 @@ class _Builder:
             return bordered_pointwise(dense, bottom, planned.pads, inner.part(0, top.channels), top)
         return convolution(dense, self.scratch, bottom, planned.pads, top)
 
+    def _pixelwise(self, planned: Planned, bottom: Place) -> list[Call]:
+        """The convolution of a blob that is only averaged."""
+        assert planned.window is not None
+        top = planned.layer.tops[0]
+        dense = Filter.of(planned.layer, planned.window, bottom.channels)
+        _, h, w = self.flow.blobs[top].shape
+        self.pixels[top] = pixels_of(dense, h, w)
+        return pixelwise(dense, bottom, planned.pads, self.pixels[top])
+
+    def _inherit(self, index: int, planned: Planned, sources: Sequence[str]) -> None:
+        """Let the top blob of a layer that can work in place have that of a bottom which nobody else reads any more."""
+        top = planned.layer.tops[0]
+        if planned.kind not in IN_PLACE or not planned.keeps_geometry or self.flow.whole(top)[0] != top:
+            return
+        for name in sources:
+            if name in self.places and self.flow.last_reader(name) == index:
+                self.places[top] = self.places.pop(name)
+                return
+
     def _joined(self, names: Sequence[str], bottoms: Sequence[Place], top: Place) -> list[Call]:
         """Copies of those bottoms that are not parts of the top already."""
         calls: list[Call] = []
@@ -223,7 +250,7 @@ class _Builder:
         finished = []
         for name in {flow.source(name) for name in planned.layer.bottoms} | set(planned.layer.tops):
             whole, _ = flow.whole(name)
-            if whole == name and max(flow.readers[name], default=index) == index:
+            if whole == name and flow.last_reader(name) in (index, -1):
                 if name in self.places:
                     self.cells.give(self.places.pop(name))
                 if not flow.is_map(name) and name not in self.wanted:

@@ -18,7 +18,7 @@ from fastpath.layers.epilogue import read_bias
 from fastpath.layers.window import Pads, Window
 from spec.graph import Layer
 
-TILE = 12 * 1024
+TILE = 24 * 1024
 """Numbers of the planes that one call widens, about."""
 
 

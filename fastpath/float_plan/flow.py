@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from fastpath.float_plan.averages import FEWEST_CHANNELS
 from fastpath.float_plan.layer_kinds import Kind, Planned, is_never_negative, plan_layer
 from fastpath.float_plan.places import Geometry
+from fastpath.planning.layer_kinds import is_global_average
 from fastpath.steps.calls import Blobs
 from spec.graph import Graph
 
@@ -77,6 +79,18 @@ class Flow:
             return source, 0
         names = [self.source(name) for name in joined.bottoms]
         return joined.tops[0], sum(self.blobs[name].shape[0] for name in names[: names.index(source)])
+
+    def is_averaged(self, source: str) -> bool:
+        """Whether a 1 by 1 kernel makes this blob, and only global average pooling reads it."""
+        readers = self.readers[source]
+        if len(readers) != 1 or not is_global_average(self.planned[readers[0]].layer) or not self.is_map(source):
+            return False
+        kind = self.planned[self.makers[source]].kind
+        return kind in (Kind.POINTWISE, Kind.BORDERED_POINTWISE) and self.blobs[source].shape[0] >= FEWEST_CHANNELS
+
+    def last_reader(self, source: str) -> int:
+        """The last layer that reads a blob, by its place in the network; -1 where none does."""
+        return max(self.readers[source], default=-1)
 
     def is_joined_elsewhere(self, source: str) -> bool:
         """Whether a blob may become a part of another one itself."""

@@ -38,6 +38,9 @@ class Kind(Enum):
     CONCAT = auto()
 
 
+IN_PLACE = (Kind.DEPTHWISE, Kind.ADDITION, Kind.RELU)
+"""These may write where they read, if that has the same geometry."""
+
 LEAVES_GAPS = (Kind.BORDERED_POINTWISE, Kind.MAX_POOLING)
 """These write pixels, but nothing between the rows."""
 
