@@ -26,6 +26,7 @@ from fastpath.layers.common import Operator
 from fastpath.planning.builder import Builder
 from fastpath.planning.code_flow import CodeFlow
 from fastpath.planning.int8_layers import is_int8
+from fastpath.planning.layer_kinds import constants
 from fastpath.planning.plan import Plan
 from fastpath.steps.calls import Blobs
 from fastpath.steps.step import OperatorStep
@@ -122,10 +123,13 @@ def make_float_plan(
 
 
 def _all_blobs(graph: Graph, operators: list[Operator], fed: Blobs) -> Blobs:
-    """Every blob that the inputs reach, by numpy."""
+    """Every blob that the inputs reach, by numpy; of those that were read, and are no constants, the shapes alone."""
     blobs = dict(fed)
+    known = constants(graph.layers)
     with np.errstate(all="ignore"):
         for layer, operator in zip(graph.layers, operators, strict=True):
             if layer.type != "Input" and all(name in blobs for name in layer.bottoms):
                 OperatorStep(layer, operator)(blobs)
+                for name in set(layer.bottoms) - known:
+                    blobs[name] = np.broadcast_to(blobs[name].dtype.type(0), blobs[name].shape)
     return blobs

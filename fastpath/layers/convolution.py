@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
+from functools import cached_property
 
 import numpy as np
 
@@ -68,6 +69,10 @@ DEPTHWISE_TILE = 32 * 1024
 """Sums of one tile of a depthwise layer."""
 
 
+SCRATCH = Scratch()
+"""Buffers of all layers: each needs them while it runs only."""
+
+
 class _Planes(threading.local):
     """The patches of the last bottom shape, one set a thread."""
 
@@ -103,22 +108,19 @@ class GroupedConvolution:
             self.biased[:, :-1] = packed[0]
             if epilogue.bias is not None:
                 self.biased[:, -1:] = epilogue.bias
-        self.depthwise = self.group_channels == 1 and self.num_output == groups and len(self.parts) == 1
-        self.tap_weights = packed.reshape(self.num_output, -1).astype(np.float32)
+        self.depthwise = self.group_channels == 1 and self.num_output == groups and self.matrix.is_whole
         self.fill = padding_value(layer, int8=bottom_scale is not None)
         self.planes = _Planes()
-        self.scratch = Scratch()
+        self.scratch = SCRATCH
         self.compiled: DepthwisePlanes | None = None
         if self.depthwise and bottom_scale is None:
             bias, activation = epilogue.bias, epilogue.activation
             self.compiled = depthwise_planes(window, self.tap_weights, bias, activation, self.fill)
 
-    @property
-    def parts(self) -> list[tuple[slice, Floats]]:
-        """The parts that an exact integer product needs; one for float weights."""
-        if isinstance(self.matrix, IntegerMatrix):
-            return self.matrix.parts
-        return [(slice(None), self.matrix.weights)]
+    @cached_property
+    def tap_weights(self) -> Floats:
+        """The weights of each output channel as floats, tap after tap."""
+        return self.matrix.weights.reshape(self.num_output, -1).astype(np.float32, copy=False)
 
     def __call__(self, blob: Array) -> Array:
         """The top blob (num_output, out_h, out_w) of a bottom blob (channels, h, w)."""
@@ -349,7 +351,7 @@ def prepare_static(layer: Layer, groups: int, weight_scale_count: int) -> Groupe
         weight_scales = np.repeat(weight_scales, groups)
     codes = read_int8_weights(layer, weight_scales, weight_count).reshape(shape)
     per_output = np.repeat(weight_scales, num_output // weight_scales.size)
-    largest_sum = float(np.abs(codes.astype(np.int32)).sum(axis=(1, 2, 3)).max()) * 128
+    largest_sum = float(np.abs(codes).view(np.uint8).sum(axis=(1, 2, 3), dtype=np.int64).max()) * 128
     epilogue = Epilogue(layer, activation, bias, descales(bottom_scale, per_output), top_scale, largest_sum)
     return GroupedConvolution(layer, window, codes, groups, epilogue, bottom_scale)
 

@@ -135,7 +135,7 @@ def read_int8_weights(layer: Layer, weight_scales: Floats, count: int) -> NDArra
     if terms > MAX_TERMS:
         raise fault(layer, f"sums {terms} products, but an int32 accumulator is only safe for {MAX_TERMS}")
     if record.dtype == "int8":
-        return np.array(record.int8(), np.int8).reshape(weight_scales.size, -1)
+        return np.frombuffer(record.int8(), np.int8).reshape(weight_scales.size, -1)
     rows = np.array(record.floats(), np.float32).reshape(weight_scales.size, -1)
     if not finite(rows):
         raise fault(layer, "cannot quantize: NaN and infinities have no int8 codes")

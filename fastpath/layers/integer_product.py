@@ -19,30 +19,67 @@ EXACT_LIMIT = 2**24
 """binary32 holds every integer up to this magnitude."""
 
 
+KEPT_FROM = 3
+"""At its third use a matrix keeps its float32 numbers, four times as large: by then no plan has taken its place."""
+
+MAGNITUDES = 1 << 20
+"""Weights whose magnitudes are added up at a time."""
+
+
 class IntegerMatrix:
     """int8 weights (groups, rows, K), to be multiplied with matrices of whole float32 numbers (groups, K, n)."""
 
     def __init__(self, weights: NDArray[np.int8]) -> None:
-        magnitudes = np.abs(weights.astype(np.int64)) * LARGEST_CODE
-        self.largest_sum = float(magnitudes.sum(axis=2).max())
-        self.parts: list[tuple[slice, Floats]] = []
-        start = 0
-        while start < weights.shape[2]:
-            sums = np.cumsum(magnitudes[:, :, start:], axis=2).reshape(-1, weights.shape[2] - start).max(axis=0)
-            count = max(int(np.searchsorted(sums, EXACT_LIMIT, side="right")), 1)
-            part = slice(start, start + count)
-            self.parts.append((part, np.ascontiguousarray(weights[:, :, part], np.float32)))
-            start += count
+        self.weights = weights
+        self.uses = 0
+        self.ends = self._find_ends()
+        self.kept: list[Floats] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether one product in binary32 is exact."""
+        return len(self.ends) == 1
 
     def multiply(self, columns: Floats, out: Floats) -> None:
         """The exact sums, rounded once to binary32, into `out` (groups, rows, n)."""
-        if len(self.parts) == 1:
-            np.matmul(self.parts[0][1], columns, out=out)
+        if self.is_whole:
+            np.matmul(self._parts()[0], columns, out=out)
             return
         total = np.zeros(out.shape, np.float64)
-        for part, weights in self.parts:
-            total += np.matmul(weights, columns[:, part])
+        for start, end, weights in zip([0, *self.ends], self.ends, self._parts(), strict=False):
+            total += np.matmul(weights, columns[:, start:end])
         np.copyto(out, total, casting="unsafe")
+
+    def _find_ends(self) -> list[int]:
+        """Where the parts end: as few columns at a time as exact sums need."""
+        groups, rows, k = self.weights.shape
+        flat = self.weights.reshape(groups * rows, k)
+        step = max(MAGNITUDES // k, 1)
+        ends: list[int] = []
+        while not ends or ends[-1] < k:
+            start = ends[-1] if ends else 0
+            count = k - start
+            for first in range(0, flat.shape[0], step):
+                # The magnitude of -128 fits an unsigned byte.
+                magnitudes = np.abs(flat[first : first + step, start:]).view(np.uint8)
+                if int(magnitudes.sum(axis=1, dtype=np.int64).max(initial=0)) * LARGEST_CODE <= EXACT_LIMIT:
+                    continue
+                sums = np.cumsum(magnitudes, axis=1, dtype=np.int64).max(axis=0) * LARGEST_CODE
+                count = min(count, max(int(np.searchsorted(sums, EXACT_LIMIT, side="right")), 1))
+            ends.append(start + count)
+        return ends
+
+    def _parts(self) -> list[Floats]:
+        self.uses += 1
+        if self.kept:
+            return self.kept
+        parts = [
+            np.ascontiguousarray(self.weights[:, :, start:end], np.float32)
+            for start, end in zip([0, *self.ends], self.ends, strict=False)
+        ]
+        if self.uses >= KEPT_FROM:
+            self.kept = parts
+        return parts
 
 
 class FloatMatrix:
@@ -50,6 +87,11 @@ class FloatMatrix:
 
     def __init__(self, weights: Floats) -> None:
         self.weights = np.ascontiguousarray(weights)
+
+    @property
+    def is_whole(self) -> bool:
+        """One product for all."""
+        return True
 
     def multiply(self, columns: Floats, out: Floats) -> None:
         """The products with `columns` (groups, K, n), into `out` (groups, rows, n)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fastpath.layers import recycle
@@ -58,6 +60,31 @@ def _across(values: Floats, n: int, scratch: Scratch) -> Floats:
     for offset in range(1, 2 * side + 1):
         np.add(sums, padded[offset : offset + channels], out=sums)
     return sums
+
+
+def normalize_pixels(layer: Layer, source: Floats, top: Floats) -> Callable[[], None]:
+    """What writes LRN across channels of `source` (pixels, channels) into `top`, whatever it then holds."""
+    n = layer.get.integer("local_size")
+    alpha, beta, bias = (np.float32(layer.get.number(name)) for name in ("alpha", "beta", "bias"))
+    pixels, channels = source.shape
+    side, step = n // 2, max(BLOCK // channels, 1)
+    scratch = Scratch()
+
+    def normalize() -> None:
+        for first in range(0, pixels, step):
+            values = source[first : first + step]
+            squares = scratch.array("squares", (values.shape[0], channels + 2 * side))
+            squares[:, :side] = squares[:, side + channels :] = 0
+            np.multiply(values, values, out=squares[:, side : side + channels])
+            sums = scratch.array("sums", values.shape)
+            np.copyto(sums, squares[:, :channels])
+            for offset in range(1, 2 * side + 1):
+                np.add(sums, squares[:, offset : offset + channels], out=sums)
+            np.multiply(
+                values, _power(sums, bias, alpha / np.float32(n), -beta, scratch), out=top[first : first + step]
+            )
+
+    return normalize
 
 
 def _power(sums: Floats, bias: np.float32, factor: np.float32, exponent: np.float32, scratch: Scratch) -> Floats:

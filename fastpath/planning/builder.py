@@ -14,10 +14,18 @@ from fastpath.arena import Buffer, byte_buffer
 from fastpath.kernels import Kernels
 from fastpath.kernels.source.capacity import FEATURES, SLACK
 from fastpath.layers.common import Floats, Operator
+from fastpath.layers.lrn import normalize_pixels
 from fastpath.layers.window import Pads
 from fastpath.planning.code_flow import CodeFlow
 from fastpath.planning.groups import Groups
-from fastpath.planning.layer_kinds import is_global_average, is_relu, pool_window, pool_windows
+from fastpath.planning.layer_kinds import (
+    constants,
+    is_global_average,
+    is_normalization,
+    is_relu,
+    pool_window,
+    pool_windows,
+)
 from fastpath.planning.plan import Plan, PlanRow, operator_row
 from fastpath.planning.routes import Routes, Source
 from fastpath.planning.shapes import pixel_bytes, shape_of
@@ -34,7 +42,7 @@ from fastpath.steps.dense import (
 )
 from fastpath.steps.depthwise import depthwise_to_blob, depthwise_to_codes
 from fastpath.steps.entry import Entry, MapEntry, VectorEntry
-from fastpath.steps.maps import add_maps, mean_of_map, rectify_map
+from fastpath.steps.maps import add_maps, mean_of_map, pool_map, rectify_map
 from fastpath.steps.pooling import max_pool
 from fastpath.steps.product import product_to_blob
 from fastpath.steps.routed import CopiedChannels, LeakedChannels, MovedStep, RoutedStep
@@ -94,7 +102,7 @@ class Builder:
         """The plan, with one row a layer; `operators` run what stays with numpy."""
         result = Plan(outputs, shapes={name: blob.shape for name, blob in self.flow.blobs.items()})
         joined = {*self.averages.values(), *self.joined}
-        constants = self.flow.find_constants()
+        known = constants(self.flow.layers) & self.flow.reached
         for index, layer in enumerate(self.flow.layers):
             kernel, reason, step = "numpy", self.flow.reasons.get(index, ""), None
             on_maps = bool(layer.bottoms) and self.flow.maps.issuperset((*layer.bottoms, *layer.tops))
@@ -103,7 +111,7 @@ class Builder:
                 step, kernel = self._convolution(self.flow.convolutions[index], index)
             elif index in self.flow.products:
                 step, kernel = self._product(self.flow.products[index], index)
-            elif constants.issuperset(layer.tops) and layer.tops:
+            elif layer.tops and known.issuperset(layer.tops):
                 step, kernel = ConstantStep({name: self.flow.blobs[name] for name in layer.tops}), "constant"
             elif on_codes and layer.type == "Pooling":
                 step, kernel = self._pooling(layer)
@@ -111,6 +119,10 @@ class Builder:
                 step, kernel = self._sum(layer)
             elif on_maps and is_relu(layer) and not self._adds(layer.bottoms[0]):
                 step, kernel = self._relu(layer), "relu in place"
+            elif on_maps and is_normalization(layer):
+                step, kernel = self._normalization(layer), "LRN, pixel after pixel"
+            elif on_maps and layer.type == "Pooling" and index not in joined:
+                step, kernel = self._map_pooling(layer), "maxima, pixel after pixel"
             elif is_global_average(layer) and layer.bottoms[0] in self.flow.maps:
                 step, kernel = self._average(layer), "averages"
             elif self.routes.moves_codes(index):
@@ -269,6 +281,19 @@ class Builder:
 
     def _relu(self, layer: Layer) -> Step:
         return CodesStep(layer.tops[0], None, [rectify_map(self._map(layer.bottoms[0]))])
+
+    def _normalization(self, layer: Layer) -> Step:
+        return CodesStep(
+            layer.tops[0], None, [normalize_pixels(layer, self._map(layer.bottoms[0]), self._map(layer.tops[0]))]
+        )
+
+    def _map_pooling(self, layer: Layer) -> Step:
+        source, target = layer.bottoms[0], layer.tops[0]
+        shape, pooled = self.flow.blobs[source].shape, self.flow.blobs[target].shape
+        window = pool_window(layer, shape)
+        assert window is not None
+        run = pool_map(self._map(source), (shape[1], shape[2]), window, self._map(target), (pooled[1], pooled[2]))
+        return CodesStep(target, None, [run])
 
     def _average(self, layer: Layer) -> Step:
         source = self._map(layer.bottoms[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from fastpath.planning.layer_kinds import (
     KEEP_SIGNS,
     SHAPES_ALONE,
     is_global_average,
+    is_normalization,
     is_relu,
     joins,
     pool_window,
@@ -231,7 +233,17 @@ class CodeFlow:
 
     def _works_on_maps(self, layer: Layer) -> bool:
         """Whether a layer makes maps of maps."""
-        return layer.type == "Split" or is_relu(layer) or self.is_sum(layer)
+        if layer.type == "Split" or is_relu(layer) or is_normalization(layer):
+            return True
+        return self.is_sum(layer) or self._pools_maps(layer)
+
+    def _pools_maps(self, layer: Layer) -> bool:
+        """Whether a layer takes the maxima of floats that are not negative, apart from the convolution before it."""
+        if layer.type != "Pooling" or layer.bottoms[0] not in self.blobs:
+            return False
+        if self.producers[layer.tops[0]] in self.pooled.values() or not self.never_negative(layer.bottoms[0]):
+            return False
+        return pool_windows(layer, self.blobs[layer.bottoms[0]].shape) is not None
 
     def is_sum(self, layer: Layer) -> bool:
         """Whether a layer adds two blobs of one shape."""
@@ -243,15 +255,6 @@ class CodeFlow:
         if layer.type == "Eltwise":
             return layer.get.integer("op_type") == SUM and not layer.get.numbers("coeffs")
         return layer.get.integer("op_type") == ADD and not layer.get.integer("with_scalar")
-
-    def find_constants(self) -> set[str]:
-        """Blobs that are the same for all inputs of these shapes."""
-        constants = set[str]()
-        for layer in self.layers:
-            known = layer.type in SHAPES_ALONE or (bool(layer.bottoms) and constants.issuperset(layer.bottoms))
-            if known and self.reached.issuperset((*layer.bottoms, *layer.tops)):
-                constants.update(layer.tops)
-        return constants
 
     def before_splits(self, name: str) -> str:
         """The blob that a blob is a copy of."""
@@ -300,6 +303,8 @@ class CodeFlow:
         layer = self.layers[index]
         if index in self.convolutions:
             return self.convolutions[index].largest
+        if is_normalization(layer):
+            return math.inf
         if self.is_sum(layer):
             return sum(self.largest(bottom) for bottom in layer.bottoms)
         return self.largest(layer.bottoms[0])

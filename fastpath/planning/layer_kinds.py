@@ -6,6 +6,7 @@ import numpy as np
 
 from fastpath.layers.activation import NONE, RELU
 from fastpath.layers.common import Floats
+from fastpath.layers.lrn import ACROSS_CHANNELS
 from fastpath.layers.pooling import AVERAGE, axis_of
 from fastpath.layers.window import Pads, Window
 from fastpath.steps.convolution8 import Convolution8
@@ -17,8 +18,17 @@ ADD = 0
 SHAPES_ALONE = ("PriorBox",)
 """Types whose tops depend on the shapes of their bottoms, and on no number in them."""
 
-KEEP_SIGNS = ("Split", "Concat", "Slice", "ShuffleChannel")
+KEEP_SIGNS = ("Split", "Concat", "Slice", "ShuffleChannel", "LRN")
 """Types that make no negative numbers where they read none."""
+
+
+def constants(layers: list[Layer]) -> set[str]:
+    """Blobs that are the same for all inputs of the same shapes."""
+    known = set[str]()
+    for layer in layers:
+        if layer.type in SHAPES_ALONE or (layer.bottoms and known.issuperset(layer.bottoms)):
+            known.update(layer.tops)
+    return known
 
 
 def slopes_of(layer: Layer, channels: int) -> Floats | None:
@@ -42,6 +52,12 @@ def joins(layer: Layer, convolution: Convolution8) -> bool:
 def is_relu(layer: Layer) -> bool:
     """Whether a layer is a plain ReLU."""
     return layer.type == "ReLU" and layer.get.number("slope") == 0
+
+
+def is_normalization(layer: Layer) -> bool:
+    """Whether a layer is LRN across channels."""
+    get = layer.get.integer
+    return layer.type == "LRN" and get("region_type") == ACROSS_CHANNELS and get("local_size") > 0
 
 
 def is_global_average(layer: Layer) -> bool:

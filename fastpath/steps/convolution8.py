@@ -47,7 +47,9 @@ class Convolution8:
     @property
     def bounds(self) -> NDArray[np.int64]:
         """What the magnitude of the sums of each output channel cannot exceed."""
-        bounds: NDArray[np.int64] = np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)) * 128
+        # The magnitude of -128 fits an unsigned byte.
+        magnitudes = np.abs(self.weight).view(np.uint8)
+        bounds: NDArray[np.int64] = magnitudes.sum(axis=(1, 2, 3), dtype=np.int64) * 128
         return bounds
 
     @property
