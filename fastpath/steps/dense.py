@@ -64,7 +64,7 @@ def dense_weights(
         return pack_pairs(kernels, weight, run), np.zeros(convolution.num_output, np.int64)
     if lanes:
         return pack_lanes(kernels, weight, run)
-    excess = bottom.zero * weight.astype(np.int64).sum(axis=(1, 2, 3))
+    excess = bottom.zero * weight.sum(axis=(1, 2, 3), dtype=np.int64)
     return pack_dense(kernels, weight, dense_form(kernels), run), excess
 
 
