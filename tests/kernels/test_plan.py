@@ -581,3 +581,40 @@ def test_priors_are_known_beforehand() -> None:
     kernels = kernels_in(plan)
     assert kernels["first"].endswith("codes")
     assert kernels["boxes"] == kernels["twice"] == "constant"
+
+
+@pytest.mark.parametrize(("kernel", "stride", "pad", "mode"), [(3, 2, 0, 0), (3, 1, 1, 0), (2, 2, 0, 1), (1, 2, 0, 0)])
+@pytest.mark.parametrize("local_size", [1, 4, 5])
+def test_normalization_and_pooling_of_maps(kernel: int, stride: int, pad: int, mode: int, local_size: int) -> None:
+    """LRN and max pooling take floats pixel after pixel where a convolution makes and another one wants them so."""
+    lrn = {1: local_size, 2: 0.5, 3: 0.75, 4: 1.5}
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 9, 8)),
+            Layer("LRN", "lrn", ["a"], ["b"], lrn),
+            Layer("Pooling", "pool", ["b"], ["c"], {0: 0, 1: kernel, 2: stride, 3: pad, 5: mode}),
+            Layer("Split", "split", ["c"], ["d", "e"]),
+            convolution("second", "d", "out", square(8, 9, 4)),
+            Layer("Pooling", "again", ["e"], ["f"], {0: 0, 1: 3, 2: 1, 3: 1}),
+            convolution("third", "f", "other", square(8, 9, 4, 1, pad=0), bottom_scale=25),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 9, 9))})
+    kernels = kernels_in(plan)
+    assert kernels["lrn"] == "LRN,"
+    assert kernels["pool"] == kernels["again"] == "maxima,"
+
+
+def test_pooling_of_signed_floats_is_no_map() -> None:
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 6, 8), activation=0),
+            Layer("LRN", "lrn", ["a"], ["b"], {1: 3}),
+            Layer("Pooling", "pool", ["b"], ["c"], {0: 0, 1: 3, 2: 1, 3: 1}),
+            convolution("second", "c", "out", square(8, 6, 4)),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 6, 6))})
+    assert kernels_in(plan)["pool"] == "numpy"
