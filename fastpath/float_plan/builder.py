@@ -152,7 +152,7 @@ class _Builder:
     def _row(self, index: int, operator: Operator) -> PlanRow:
         layer, planned = self.graph.layers[index], self.flow.planned.get(index)
         if planned is None or planned.kind == Kind.OPERATOR:
-            return operator_row(layer, operator, f"no step of a float plan is such a {layer.type}")
+            return operator_row(layer, operator, f"float plans have no step for this {layer.type}")
         return PlanRow(layer.name, f"float {planned.kind.name.lower()}", "")
 
     def _steps(self, index: int, planned: Planned, operator: Operator) -> list[Step]:
