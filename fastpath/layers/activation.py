@@ -18,6 +18,7 @@ PARAM_COUNTS = {NONE: 0, RELU: 0, LEAKY_RELU: 1, CLIP: 2, SIGMOID: 0, MISH: 0, H
 
 
 ZERO = np.float32(0)
+INFINITY = np.float32(np.inf)
 
 
 class Activation:
@@ -36,6 +37,7 @@ class Activation:
                 f"has activation_type {self.type}, which needs {PARAM_COUNTS[self.type]} activation_params, "
                 f"but has {self.params.size}",
             )
+        self._hard_swish = HardSwish(*self.params[:2]) if self.type == HARD_SWISH else None
 
     @property
     def never_negative(self) -> bool:
@@ -62,8 +64,15 @@ class Activation:
             np.copyto(v, sigmoid(v))
         elif self.type == MISH:
             np.multiply(v, tanh(log(exp(v) + ONE)), out=v)
-        elif self.type == HARD_SWISH:
-            hard_swish(v, self.params[0], self.params[1])
+        elif self._hard_swish is not None:
+            self._hard_swish(v)
+
+    def before_rounding(self, v: Floats) -> None:
+        """The same for finite values that become codes: zeros may have any sign."""
+        if self._hard_swish is not None:
+            self._hard_swish.but_for_signs(v)
+        else:
+            self(v)
 
 
 def leaky_relu(v: Floats, slope: np.float32) -> None:
@@ -74,13 +83,38 @@ def leaky_relu(v: Floats, slope: np.float32) -> None:
         choose(~(v > 0), v * slope, v)
 
 
-def hard_swish(v: Floats, alpha: np.float32, beta: np.float32) -> None:
-    """0 below -beta / alpha, v from there on by 1 / alpha, between them v * (v * alpha + beta); in place."""
-    lower = -beta / alpha
-    upper = ONE / alpha + lower
-    inside = v * alpha
-    inside += beta
-    inside *= v
-    choose(v > upper, v, inside)
-    choose(v < lower, ZERO, inside)
-    np.copyto(v, inside)
+class HardSwish:
+    """0 below -beta / alpha, v from there on by 1 / alpha, between them v * (v * alpha + beta)."""
+
+    def __init__(self, alpha: np.float32, beta: np.float32) -> None:
+        self.alpha, self.beta = alpha, beta
+        with np.errstate(all="ignore"):
+            self.lower = -beta / alpha
+            self.upper = ONE / alpha + self.lower
+            below, above = np.nextafter(self.lower, -INFINITY), np.nextafter(self.upper, INFINITY)
+            line = [v * alpha + beta for v in (below, self.lower, self.upper, above)]
+        self.clips = bool(alpha > 0 and line[0] <= 0 <= line[1] and line[2] <= 1 <= line[3])
+        """Whether the line leaves [0, 1] just where v passes the two ends, so that a clipped line is enough."""
+
+    def __call__(self, v: Floats) -> None:
+        """Replace every value."""
+        inside = v * self.alpha
+        inside += self.beta
+        if self.clips:
+            np.minimum(inside, ONE, out=inside)
+            inside *= v
+        else:
+            inside *= v
+            choose(v > self.upper, v, inside)
+        choose(v < self.lower, ZERO, inside)
+        np.copyto(v, inside)
+
+    def but_for_signs(self, v: Floats) -> None:
+        """The same for finite values, where zeros may have any sign."""
+        if not self.clips:
+            self(v)
+            return
+        inside = v * self.alpha
+        inside += self.beta
+        np.clip(inside, ZERO, ONE, out=inside)
+        v *= inside

@@ -68,10 +68,14 @@ class Epilogue:
             np.clip(sums, ZERO, INT8_MAX, out=sums)
             np.add(sums, BELOW_HALF, out=sums)
             return
-        self.activation(sums)
-        # requantize
         if self.top_scale is None:
+            self.activation(sums)
             return
+        if self.must_check:
+            self.activation(sums)
+        else:
+            self.activation.before_rounding(sums)
+        # requantize
         if self.must_check and not np.isfinite(sums).all():
             raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
         np.multiply(sums, self.top_scale, out=sums)

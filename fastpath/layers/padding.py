@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastpath.layers import recycle
 from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, only_bottom, weights
 from spec.graph import Layer
 
@@ -47,7 +48,7 @@ def prepare_padding(layer: Layer) -> Operator:
             return [np.pad(blob, borders, mode="edge")]
         if kind == REFLECT:
             return [np.pad(blob, borders, mode="reflect")]
-        padded = np.empty(shape, blob.dtype)
+        padded = recycle.blob(tuple(shape), blob.dtype.type)
         padded[:] = constants.reshape(-1, *(1,) * (blob.ndim - 1))
         padded[tuple(slice(before, before + n) for n, (before, _) in zip(blob.shape, borders, strict=True))] = blob
         return [padded]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastpath.layers import recycle
 from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, float_bottom, require_rank, running_sum
@@ -74,6 +76,11 @@ def prepare_pooling(layer: Layer) -> Operator:
     average = _is_average(layer)
     get = layer.get.integer
 
+    @lru_cache(maxsize=64)
+    def axes(h: int, w: int) -> tuple[Axis, Axis]:
+        vertical = axis_of(layer, h, "kernel_h", "stride_h", "pad_top", "pad_bottom")
+        return vertical, axis_of(layer, w, "kernel_w", "stride_w", "pad_left", "pad_right")
+
     def operator(bottoms: list[Array]) -> list[Array]:
         blob = float_bottom(layer, bottoms)
         require_rank(layer, blob, 3)
@@ -84,9 +91,7 @@ def prepare_pooling(layer: Layer) -> Operator:
             out_h = h if get("out_h") == KEEP else get("out_h")
             out_w = w if get("out_w") == KEEP else get("out_w")
             return [adaptive(layer, blob, out_h, out_w, average)]
-        vertical = axis_of(layer, h, "kernel_h", "stride_h", "pad_top", "pad_bottom")
-        horizontal = axis_of(layer, w, "kernel_w", "stride_w", "pad_left", "pad_right")
-        return [windowed(layer, blob, vertical, horizontal, average)]
+        return [windowed(layer, blob, *axes(h, w), average)]
 
     return operator
 
@@ -190,12 +195,19 @@ def windowed(layer: Layer, blob: Floats, vertical: Axis, horizontal: Axis, avera
     padded = _padded(blob, vertical, horizontal, np.float32(0))
     if layer.get.integer("avgpool_count_include_pad"):
         return _total(padded, vertical, horizontal) / np.float32(vertical.kernel * horizontal.kernel)
-    outside = np.ones(padded.shape[1:], np.bool_)
-    outside[vertical.first : max(vertical.last, 0), horizontal.first : max(horizontal.last, 0)] = False
-    if outside.any():
+    outside, areas = inside_of(vertical, horizontal)
+    if outside is not None:
         padded = np.where(outside, np.float32(0), padded)
-    areas = np.multiply.outer(vertical.inside(), horizontal.inside()).astype(np.float32)
     return _total(padded, vertical, horizontal) / areas
+
+
+@lru_cache(maxsize=64)
+def inside_of(vertical: Axis, horizontal: Axis) -> tuple[NDArray[np.bool_] | None, Floats]:
+    """The cells that averages leave out, None for none, and how many each window counts."""
+    outside = np.ones((vertical.padded, horizontal.padded), np.bool_)
+    outside[vertical.first : max(vertical.last, 0), horizontal.first : max(horizontal.last, 0)] = False
+    areas = np.multiply.outer(vertical.inside(), horizontal.inside()).astype(np.float32)
+    return (outside if outside.any() else None), areas
 
 
 def _padded(blob: Floats, vertical: Axis, horizontal: Axis, value: np.float32) -> Floats:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastpath.layers import functions
-from fastpath.layers.activation import hard_swish
+from fastpath.layers.activation import HardSwish
 from fastpath.layers.common import Array, Floats, Operator, Prepare, choose, fault, float_bottom, resolve_axis
 from fastpath.layers.functions import ONE, exp, log, logistic, tanh
 from spec.graph import Layer
@@ -131,11 +131,11 @@ def prepare_hard_swish(layer: Layer) -> Operator:
 
     Follows: ncnn src/layer/hardswish.cpp @ a4d2ea1d.
     """
-    alpha, beta = np.float32(layer.get.number("alpha")), np.float32(layer.get.number("beta"))
+    hard_swish = HardSwish(np.float32(layer.get.number("alpha")), np.float32(layer.get.number("beta")))
 
     def function(x: Floats) -> Floats:
         values = x.copy()
-        hard_swish(values, alpha, beta)
+        hard_swish(values)
         return values
 
     return _mapped(layer, function)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fastpath.kernels import Kernels
-from fastpath.kernels.packing import fits_repeated, pack_depthwise
+from fastpath.kernels.packing import fits_repeated, pack_depthwise, round_up
 from fastpath.kernels.source.records import DepthwiseWeights
 from fastpath.kernels.staircase import Stairs
 from fastpath.layers.common import Array
@@ -72,8 +72,10 @@ def depthwise_to_blob(
     n = convolution.num_output
     out_h, out_w = size
     leave = Exit(convolution, np.zeros(n, np.int64))
-    weights = depthwise_weights(kernels, convolution, bottom)
-    rows_at_once = max(min(FLOAT_TILE // (n * out_w), out_h), 1)
+    # Whole vectors: what lies behind the channels of a pixel counts for nothing.
+    step = bottom.pixel if bottom.pixel == round_up(n, 16) and not bottom.offset else n
+    weights = depthwise_weights(kernels, widened(convolution, step), bottom)
+    rows_at_once = max(min(FLOAT_TILE // (step * out_w), out_h), 1)
     origin = bottom.feature(kernels, *pads)
     calls = []
     for y in range(0, out_h, rows_at_once):
@@ -82,7 +84,7 @@ def depthwise_to_blob(
             bottom.buffer.data, origin.start + y * convolution.window.stride[0] * bottom.row, bottom.row, bottom.pixel
         )
         window = window_record(kernels, convolution.window, count, out_w)
-        sums = workshop.sums.items[: count * out_w * n].reshape(count * out_w, n).T
+        sums = workshop.sums.items[: count * out_w * step].reshape(count * out_w, step).T[:n]
         part = slice(y * out_w, (y + count) * out_w)
         calls.append(((feature, window, weights, workshop.scratch(kernels)), sums, part))
     run = kernels.depthwise.accumulate

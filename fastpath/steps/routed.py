@@ -14,6 +14,7 @@ from fastpath.arena import Buffer, byte_buffer, long_vec
 from fastpath.kernels import Kernels
 from fastpath.kernels.packing import round_up
 from fastpath.kernels.source.capacity import FEATURES, PATCH, SLACK
+from fastpath.layers import recycle
 from fastpath.layers.common import Array
 from fastpath.layers.window import Pads
 from fastpath.steps.calls import Action, Blobs, Step
@@ -67,7 +68,7 @@ def delivery(
 def write_channels(blobs: Blobs, name: str, shape: Shape, channels: NDArray[np.int64], values: Array) -> None:
     """Write some channels of a blob, which the first of several writers makes."""
     if name not in blobs:
-        blobs[name] = np.empty(shape, np.float32)
+        blobs[name] = recycle.blob(shape)
     blobs[name][channels] = values
 
 
