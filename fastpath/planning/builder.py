@@ -30,6 +30,7 @@ from fastpath.planning.plan import Plan, PlanRow, operator_row
 from fastpath.planning.routes import Routes, Source
 from fastpath.planning.shapes import pixel_bytes, shape_of
 from fastpath.planning.ways import Ways
+from fastpath.steps.bands import BandedConvolution
 from fastpath.steps.calls import Action, Step
 from fastpath.steps.convolution8 import Convolution8
 from fastpath.steps.dense import (
@@ -109,6 +110,8 @@ class Builder:
             on_codes = bool(layer.bottoms) and self.flow.hidden.issuperset((*layer.bottoms, *layer.tops))
             if index in self.flow.convolutions:
                 step, kernel = self._convolution(self.flow.convolutions[index], index)
+            elif index in self.flow.banded:
+                step, kernel = self._banded(self.flow.banded[index])
             elif index in self.flow.products:
                 step, kernel = self._product(self.flow.products[index], index)
             elif layer.tops and known.issuperset(layer.tops):
@@ -494,6 +497,15 @@ class Builder:
         shape = shape_of(self.flow.blobs[target])
         compute, kernel = product_to_blob(kernels.wide(), self.workshop, product, bottom, shape)
         return BlobStep(source, entry, [], compute, target), f"{kernel}, float32 out"
+
+    def _banded(self, convolution: Convolution8) -> tuple[Step, str]:
+        """The step of a convolution of a blob that is larger than an arena, and what it is called."""
+        source, target = convolution.layer.bottoms[0], convolution.layer.tops[0]
+        shape, top = shape_of(self.flow.blobs[source]), shape_of(self.flow.blobs[target])
+        level, pixel = self._level(convolution, lanes=False), pixel_bytes(shape[0])
+        zero = self._entry_zero(convolution)
+        step = BandedConvolution(level, self.workshop, convolution, shape, top, pixel, zero)
+        return step, f"{step.kernel}, {len(step.bands)} bands, {self.flow.blobs[target].dtype} out"
 
     @staticmethod
     def _level(convolution: Convolution8, lanes: bool) -> Kernels:

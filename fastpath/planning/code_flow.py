@@ -27,12 +27,16 @@ from fastpath.planning.layer_kinds import (
     pool_windows,
     slopes_of,
 )
-from fastpath.planning.shapes import NO_PADS, fits_arena, shape_of
+from fastpath.planning.shapes import MOST_CHANNELS, NO_PADS, fits_arena, pixel_bytes, shape_of
+from fastpath.steps.bands import can_band
 from fastpath.steps.convolution8 import Convolution8
 from fastpath.steps.dense import fits_pooled
 from fastpath.steps.storage import SIGNED_ZERO
 from fastpath.steps.workshop import FLOAT_TILE
 from spec.graph import Graph, Layer
+
+WIDEST = 16000
+"""Pixels of the longest rows that the kernels take."""
 
 SMALLEST_DESCALE = np.float32(1e-20)
 """Sums times a factor above this never underflow."""
@@ -54,6 +58,8 @@ class CodeFlow:
         self.readers = {name: index for index, layer in enumerate(graph.layers) for name in layer.bottoms}
         self.reasons: dict[int, str] = {}
         self.convolutions: dict[int, Convolution8] = {}
+        self.banded: dict[int, Convolution8] = {}
+        """Convolutions whose bottom blobs are larger than an arena."""
         self.products: dict[int, Convolution8] = {}
         self.stairs: dict[int, Stairs] = {}
         self._signs: dict[str, bool] = {}
@@ -91,12 +97,19 @@ class CodeFlow:
         bottom, top = self.blobs[layer.bottoms[0]].shape, self.blobs[layer.tops[0]].shape
         convolution = read_convolution(layer)
         pads = convolution.pads(bottom)
-        if not fits_arena(bottom, pads):
-            raise Refusal("its bottom blob is larger than an arena")
+        if bottom[0] > MOST_CHANNELS:
+            raise Refusal("more channels than the kernels take")
         columns = bottom[2] + pads[2] + pads[3] + convolution.window.dilation[1]
         if columns * convolution.window.kernel[0] * bottom[0] > FEATURES // 2 or top[2] * top[0] > FLOAT_TILE:
             raise Refusal("one of its rows is larger than a tile")
-        self.convolutions[index] = convolution
+        if max(columns, top[2]) > WIDEST:
+            raise Refusal("its rows are longer than the kernels take")
+        if fits_arena(bottom, pads):
+            self.convolutions[index] = convolution
+        elif can_band(convolution, bottom, top[1], pixel_bytes(bottom[0])):
+            self.banded[index] = convolution
+        else:
+            raise Refusal("what one of its rows sees is larger than an arena")
 
     def _can_hide(self, name: str) -> bool:
         """Whether a blob could exist as codes only, as far as it alone tells."""

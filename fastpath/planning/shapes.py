@@ -11,6 +11,9 @@ from spec.graph import Shape
 
 NO_PADS: Pads = (0, 0, 0, 0)
 
+MOST_CHANNELS = CHANNELS - 64
+"""Channels of a feature map, with room for what kernels write past the last one."""
+
 
 def shape_of(blob: Array) -> Shape:
     """The shape as plain integers."""
@@ -25,4 +28,4 @@ def pixel_bytes(channels: int) -> int:
 def fits_arena(shape: Shape, borders: Pads) -> bool:
     """Whether a feature map (channels, h, w) with these borders fits one arena."""
     channels, h, w = shape
-    return channels <= CHANNELS - 64 and storage_bytes(h, w, pixel_bytes(channels), borders) <= FEATURES - PATCH
+    return channels <= MOST_CHANNELS and storage_bytes(h, w, pixel_bytes(channels), borders) <= FEATURES - PATCH

@@ -587,7 +587,7 @@ def test_priors_are_known_beforehand() -> None:
 @pytest.mark.parametrize("local_size", [1, 4, 5])
 def test_normalization_and_pooling_of_maps(kernel: int, stride: int, pad: int, mode: int, local_size: int) -> None:
     """LRN and max pooling take floats pixel after pixel where a convolution makes and another one wants them so."""
-    lrn = {1: local_size, 2: 0.5, 3: 0.75, 4: 1.5}
+    lrn: dict[int, Any] = {1: local_size, 2: 0.5, 3: 0.75, 4: 1.5}
     graph = Graph(
         [
             input_layer(),
@@ -618,3 +618,15 @@ def test_pooling_of_signed_floats_is_no_map() -> None:
     )
     plan = assert_plan_equals_numpy(graph, {"in": image((3, 6, 6))})
     assert kernels_in(plan)["pool"] == "numpy"
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+@pytest.mark.parametrize(("term", "stride", "pad"), [(2, 1, 1), (102, 2, 0), (2, 3, 2)])
+def test_a_blob_larger_than_an_arena_goes_in_bands(depthwise: bool, term: int, stride: int, pad: int) -> None:
+    require_compiled()
+    shape = (16, 701, 400)
+    count, groups = (16, 16) if depthwise else (5, 1)
+    geometry = ConvGeometry(16, shape[1:], count, groups, (3, 3), (1, 1), (stride, stride), (pad, pad, pad, pad))
+    layer = convolution("conv", "in", "out", geometry, depthwise=depthwise, term=term - depthwise)
+    plan = assert_plan_equals_numpy(Graph([input_layer(), layer]), {"in": image(shape)})
+    assert "bands" in plan.rows[1].kernel
