@@ -94,10 +94,11 @@ def test_so_many_plans_are_kept_and_no_more(made: list[tuple[int, ...]]) -> None
     assert made == [(1, 8, widths[1])]
 
 
-def test_a_plan_that_goes_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plan_that_goes_gives_its_memory_back(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     require_compiled()
     monkeypatch.setattr(planner, "MOST_PLANS", 2)
-    net = loaded("int8-kl")
+    net = loaded(kind)
     resident = []
     for count in range(1, 12):
         net.prepare({"in0": image(8 * count)})
