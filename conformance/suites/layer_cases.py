@@ -39,6 +39,7 @@ FLAGS = {
     "group": "groups of channels, with a multiple of 8 outputs each",
     "reciprocal": "a factor that fast kernels approximate",
     "big-sum": "sums beyond what a Winograd transform holds",
+    "lowest-code": "int8 data or weights of -128",
     "rows": "scales of their own, in blobs that are packed by 4 or by 8",
     "observed": "seen in a real ncnn",
 }
@@ -507,6 +508,29 @@ def pitfalls() -> Iterator[Draft]:
         image: Input = ((channels, 8, 8), "float32", ones)
         note = f"All codes are 127: the sums are {127 * 127 * 9 * channels}."
         yield case(f"winograd-sum-{channels}", note, line, records, image, "big-sum")
+    line, size = f"Convolution 0=9 1=3 {wide} 6=1377", 1377
+    weights: Fill = {"p": [1, 0, 1, 1], "plus": 103}
+    records = [("int8", size, weights), ("raw", 9, {"p": [1, 0, 1, 1], "plus": 1}), ("raw", 1, {"v": [1]})]
+    note = "The sum is 17 * 9 * 127 * 103 = 2001393, and not one less."
+    yield case("winograd-one-less", note, line, records, ((17, 8, 8), "float32", ones), "big-sum")
+    lowest: Fill = {"p": [1, 0, 1, 1], "plus": -128}
+    unit: Fill = {"p": [1, 0, 1, 1], "plus": 1}
+    records = [("int8", 64, unit), ("raw", 8, unit), ("raw", 1, {"v": [1]})]
+    note = "int8 data of -128, which no quantization makes: eight of them are -1024."
+    line = "Convolution 0=8 1=1 5=0 8=2 6=64"
+    yield case("lowest-code-convolution", note, line, records, ((8, 4, 4), "int8", lowest), "lowest-code")
+    records = [("int8", 32, lowest), ("raw", 1, {"v": [1]})]
+    note = "Weights of -128 in a constant matrix."
+    line = "Gemm 3=1 5=1 6=1 8=4 9=8 10=-1 18=2"
+    yield Draft(
+        "int8-layers/pitfalls/lowest-code-gemm",
+        note,
+        line,
+        records,
+        {"in0": ((3, 8), "float32", ones)},
+        "gemm",
+        ["lowest-code"],
+    )
     for pad in (-3, 0, 5):
         make = Patterns(f"pitfalls/pad-{pad}")
         size = 4 * 8 * 9

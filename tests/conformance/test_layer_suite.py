@@ -63,13 +63,18 @@ def test_passes_every_case_exactly(name: str, cases: list[Case]) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize(("name", "deviating"), [("wheel", 23), ("wheel-plain", 2)])
+@pytest.mark.parametrize(("name", "deviating"), [("wheel", 16), ("wheel-plain", 2)])
 def test_the_wheel_deviates_only_as_it_is_listed(name: str, deviating: int, cases: list[Case]) -> None:
-    """Packing is what goes wrong in Requantize; without it only the vector rounding is left."""
+    """Packing is what goes wrong in Requantize; without it vector rounding is left, and what the machine decides."""
     pytest.importorskip("ncnn")
+    adapter = open_adapter(name)
     deviations = read_deviations(Path(adapters.__file__).parent / "wheel.toml")
-    outcomes = Counter(result.outcome for result in run(open_adapter(name), cases, deviations))
-    assert outcomes == {"passed": len(cases) - deviating, "deviating": deviating}
+    results = list(run(adapter, cases, deviations))
+    assert {result.outcome for result in results} == {"passed", "deviating"}
+    depending = [entry for entry in deviations if entry.depends_on]
+    settled = [result for result in results if not any(entry.matches(result.id) for entry in depending)]
+    more = 4 if name == "wheel" and adapter.identity.cpu == "sse2" else 0
+    assert sum(result.outcome == "deviating" for result in settled) == deviating + more
 
 
 @pytest.mark.parametrize(

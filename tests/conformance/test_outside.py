@@ -240,5 +240,9 @@ def findings() -> list[str]:
 @pytest.mark.parametrize("command", [line for line in findings() if "--adapter wheel " in line])
 def test_what_was_found_is_still_there(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ncnn")
-    assert ncnn_assay(shlex.split(command)[1:]) == 1
+    words = shlex.split(command)[1:]
+    known = read_deviations(Path(adapters.__file__).parent / "wheel.toml")
+    if ncnn_assay(words) == 0:
+        assert any(entry.depends_on for entry in known if entry.id in words), "found no more"
+        pytest.skip("not on this machine")
     assert "failed" in (printed := capsys.readouterr().out) or "errored" in printed
