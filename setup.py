@@ -29,6 +29,8 @@ COPIES = Path("build/kernels")
 COMMON_FLAGS = [
     "-g0",
     "-ffp-contract=off",  # gcc would fuse a * b + c under -march, and the results would depend on the level
+    "-fno-trapping-math",  # lets gcc compute both sides of a condition; numbers are the same, flags of faults are not
+    "-fno-semantic-interposition",  # gcc may then inline what turns ints into floats
     "--param=vect-max-version-for-alias-checks=64",  # the depthwise kernel reads ten streams and writes one
 ]
 

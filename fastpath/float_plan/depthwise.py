@@ -12,8 +12,7 @@ from fastpath.float_plan.calls import Call, activated, copied
 from fastpath.float_plan.places import Place
 from fastpath.kernels.source.planes import PLANE_SLACK, PLANES, TAPS
 from fastpath.layers.activation import Activation
-from fastpath.layers.common import weights
-from fastpath.layers.dynamic import Doubles
+from fastpath.layers.common import Doubles, weights
 from fastpath.layers.epilogue import read_bias
 from fastpath.layers.window import Pads, Window
 from spec.graph import Layer

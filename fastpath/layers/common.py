@@ -19,6 +19,9 @@ Array = NDArray[Any]
 Floats = NDArray[np.float32]
 """A float32 array."""
 
+Doubles = NDArray[np.float64]
+"""A binary64 array."""
+
 Operator = Callable[[list[Array]], list[Array]]
 """A prepared layer: from its bottom blobs to its top blobs. Bottoms are never changed; a top may share their memory."""
 

@@ -6,8 +6,10 @@ number leaves the range that they are made for, the numpy cell computes the chun
 
 from __future__ import annotations
 
+import math
 import threading
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from librt.vecs import vec
@@ -17,20 +19,31 @@ from numpy.typing import NDArray
 from fastpath import kernels
 from fastpath.arena import byte_buffer, double_buffer, int_buffer, long_vec, word_buffer
 from fastpath.kernels import Kernels
-from fastpath.kernels.packing import dense_form, fits_dense, pack_dense, round_up
+from fastpath.kernels.packing import dense_form, pack_dense, round_up
 from fastpath.kernels.source.capacity import (
     ACCUMULATOR_SLACK,
     ACCUMULATORS,
     BLOCK,
     FEATURES,
+    NUMBERS,
     PATCH,
     POINTS,
     SLACK,
 )
-from fastpath.kernels.source.recurrent import CHUNK, GRU, LSTM, RNN, STATES, Recurrence, RecurrentScratch
+from fastpath.kernels.source.recurrent import (
+    CHUNK,
+    GRU,
+    LSTM,
+    RNN,
+    STATES,
+    Recurrence,
+    RecurrentInput,
+    RecurrentScratch,
+)
 from fastpath.layers.common import Array, Floats
 
 KINDS = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
+GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 
 STEPS = 32
 """Steps of one chunk, at most."""
@@ -51,42 +64,32 @@ PLAIN_RECIPROCALS = (1e-12, 1e12)
 """Reciprocal weight scales between these never bring a product out of binary32's normal numbers."""
 
 
-class NumpyCell(Protocol):
-    """What computes the steps where kernels do not."""
-
-    states: list[Floats]
-    """Hidden state, then the cell state of an LSTM."""
-
-    def run(self, inputs: Floats, outputs: Floats) -> None:
-        """All time steps, from the first row of `inputs` to the last; `states` changes in place."""
+Redo = Callable[[Floats, Floats], None]
+"""Computes a chunk of steps in numpy, from the same inputs and states; outputs and states change in place."""
 
 
 class _Workshop(threading.local):
     """The buffers that all recurrent layers of one thread share."""
 
     def __init__(self) -> None:
-        self.octets, self.words = byte_buffer(PATCH + VECTOR), word_buffer(PATCH + VECTOR)
-        self.sums = int_buffer(STATES)
-        self.gates, self.hidden, self.cell, self.work, self.doubt = (double_buffer(2 * STATES) for _ in range(5))
-        self.inputs, self.outputs = double_buffer(CHUNK + STATES), double_buffer(CHUNK + STATES)
+        self.octets, self.words = byte_buffer(FEATURES + SLACK), word_buffer(PATCH + VECTOR)
+        self.packed = long_vec(np.zeros(0, np.int64), STATES)
+        self.sums = int_buffer(ACCUMULATORS + ACCUMULATOR_SLACK)
+        self.gates, self.hidden, self.cell, self.work, self.doubt, self.inverses = (
+            double_buffer(NUMBERS) for _ in range(6)
+        )
+        self.rows, self.inputs, self.outputs = (double_buffer(CHUNK + STATES) for _ in range(3))
         self.records: dict[str, RecurrentScratch] = {}
-        self.has_products = False
+        self.places: dict[tuple[int, int], vec[i64]] = {}
 
-    def need_products(self) -> None:
-        """Make the buffers of the input part."""
-        if not self.has_products:
-            self.features, self.products = byte_buffer(FEATURES + SLACK), int_buffer(ACCUMULATORS + ACCUMULATOR_SLACK)
-            self.places: dict[tuple[int, int], vec[i64]] = {}
-            self.has_products = True
-
-    def points(self, count: int, k: int) -> vec[i64]:
-        """Where the codes of `count` steps begin, k bytes apart; the last one again for whole blocks."""
-        if (count, k) not in self.places:
+    def points(self, count: int, pitch: int) -> vec[i64]:
+        """Where the codes of `count` rows begin, pitch bytes apart; the last one again for whole blocks."""
+        if (count, pitch) not in self.places:
             if len(self.places) >= MOST_PLACES:
                 self.places.clear()
-            steps = np.minimum(np.arange(count + 8), count - 1)
-            self.places[count, k] = long_vec(self.features.start + steps * k, POINTS)
-        return self.places[count, k]
+            rows = np.minimum(np.arange(count + 8), count - 1)
+            self.places[count, pitch] = long_vec(self.octets.start + rows * pitch, POINTS)
+        return self.places[count, pitch]
 
     def record(self, level: Kernels) -> RecurrentScratch:
         """The buffers as a record of one level."""
@@ -96,12 +99,16 @@ class _Workshop(threading.local):
                 self.octets.start,
                 self.words.data,
                 self.words.start,
+                self.packed,
                 self.sums.data,
+                self.sums.start,
                 self.gates.data,
                 self.hidden.data,
                 self.cell.data,
                 self.work.data,
                 self.doubt.data,
+                self.inverses.data,
+                self.rows.data,
                 self.inputs.data,
                 self.outputs.data,
             )
@@ -124,38 +131,54 @@ def _workshop() -> _Workshop:
 
 
 class CompiledInput:
-    """The input part of all time steps: int8 weights (rows, I) times codes."""
+    """The input part of one direction's gates: int8 weights (rows, I) times codes, dequantized, plus bias."""
 
-    def __init__(self, weights: NDArray[np.int8]) -> None:
+    def __init__(self, level: Kernels, weights: NDArray[np.int8], reciprocals: Floats, bias: Floats) -> None:
+        self.level = level
         self.rows, self.width = weights.shape
-        self.level = kernels.narrow() if self.width <= NARROW_WIDTH else kernels.wide()
+        self.pitch = round_up(self.width, VECTOR)
+        self.product_level = kernels.narrow() if self.width <= NARROW_WIDTH else kernels.wide()
         shaped = weights.reshape(self.rows, self.width, 1, 1)
-        self.weights = pack_dense(self.level, shaped, dense_form(self.level))
-        self.excess = (128 * weights.sum(axis=1, dtype=np.int64)).astype(np.int32)
+        self.weights = pack_dense(self.product_level, shaped, dense_form(self.product_level))
+        self.record: RecurrentInput = level.recurrent.RecurrentInput(
+            self.pitch,
+            self.rows,
+            _doubles(128 * weights.sum(axis=1, dtype=np.int64)),
+            _doubles(reciprocals),
+            _doubles(bias),
+        )
 
-    def __call__(self, codes: Floats) -> Floats:
-        """The sums (T, rows) of whole numbers (T, I), rounded to binary32."""
-        shop = _workshop()
-        shop.need_products()
-        k, step = self.weights.k, round_up(self.rows, ROWS)
-        at_once = min(FEATURES // k - 1, ACCUMULATORS // step, POINTS - 16)
-        totals = np.empty((len(codes), self.rows), np.float32)
-        for first in range(0, len(codes), at_once):
-            part = codes[first : first + at_once]
-            count = len(part)
-            octets = shop.features.items[: count * k].reshape(count, k)
-            np.add(part, np.float32(128), out=octets[:, : self.width], casting="unsafe")
-            points = shop.points(count, k)
-            acc = shop.products
-            self.level.dense.multiply(shop.features.data, points, count, self.weights, acc.data, acc.start, step, 1)
-            sums = acc.items[: count * step].reshape(count, step)[:, : self.rows]
-            np.subtract(sums, self.excess, out=sums)
-            np.copyto(totals[first : first + count], sums, casting="same_kind")
-        return totals
+    def fill(self, shop: _Workshop, rows: Floats) -> bool:
+        """The gates of `rows` (count, I) into the inputs of the workshop; False where the kernels do not suffice."""
+        count, step = len(rows), round_up(self.rows, ROWS)
+        padded = shop.rows.items[: count * self.pitch].reshape(count, self.pitch)
+        padded[:, : self.width] = rows
+        padded[:, self.width :] = 0.0
+        scratch = shop.record(self.level)
+        if not self.level.recurrent.input_codes(self.record, scratch, count):
+            return False
+        self.product_level.dense.multiply(
+            shop.octets.data,
+            shop.points(count, self.pitch),
+            count,
+            self.weights,
+            shop.sums.data,
+            shop.sums.start,
+            step,
+            1,
+        )
+        sums = shop.sums.items[: count * step].reshape(count, step)[:, : self.rows]
+        np.copyto(shop.inputs.items[: count * self.rows].reshape(count, self.rows), sums)
+        self.level.recurrent.input_gates(self.record, scratch, count)
+        return True
 
 
 class CompiledSteps:
-    """One direction of a recurrent layer: recurrent weights (rows, N), int8 with `reciprocals` (rows,), or float32."""
+    """One direction of a recurrent layer.
+
+    In the int8 form `weights` (rows, N) are codes, `reciprocals` those of their scales, and the steps take rows of the
+    layer's input. In the float form both latter are None, and the steps take the input part of the gates.
+    """
 
     def __init__(
         self,
@@ -163,10 +186,14 @@ class CompiledSteps:
         kind: str,
         weights: Array,
         reciprocals: Floats | None,
+        inputs: CompiledInput | None,
         bias: Floats,
     ) -> None:
         self.level, self.kind = level, KINDS[kind]
         self.rows, self.hidden = weights.shape
+        self.k = round_up(self.hidden, VECTOR)
+        self.inputs = inputs
+        self.chunk = max(min(STEPS, CHUNK // max(self.rows, inputs.pitch if inputs else 0)), 1)
         self.weights: Floats | None = weights if reciprocals is None else None
         self.lstm = kind == "LSTM"
         own_bias = bias[2:].reshape(-1) if kind == "GRU" else np.zeros(0, np.float32)
@@ -176,8 +203,7 @@ class CompiledSteps:
             self.record = self._pack(weights, reciprocals, own_bias)
 
     def _pack(self, codes: NDArray[np.int8], reciprocals: Floats, bias: Floats) -> Recurrence:
-        k = -(-self.hidden // VECTOR) * VECTOR
-        rows = -(-codes.shape[0] // ROWS) * ROWS
+        k, rows = self.k, round_up(codes.shape[0], ROWS)
         padded = np.zeros((rows, k), np.int16)
         padded[: codes.shape[0], : self.hidden] = codes
         byte_blocks: list[vec[u8]] = []
@@ -197,9 +223,6 @@ class CompiledSteps:
                 word_blocks.append(words.data)
                 starts.append(words.start)
             counts.append(block.shape[0])
-        excess = int_buffer(STATES)
-        if self.level.multiplies_bytes:
-            excess.items[:rows] = 128 * padded.sum(axis=1, dtype=np.int64)
         record: Recurrence = self.level.recurrent.Recurrence(
             self.hidden,
             k,
@@ -208,37 +231,36 @@ class CompiledSteps:
             word_blocks,
             long_vec(np.array(starts, np.int64), len(starts)),
             long_vec(np.array(counts, np.int64), len(counts)),
-            excess.data,
-            excess.start,
             _doubles(reciprocals),
             _doubles(bias),
         )
         return record
 
-    def run(self, cell: NumpyCell, inputs: Floats, outputs: Floats) -> None:
-        """All time steps, like the cell's own `run`."""
-        chunk = max(min(STEPS, CHUNK // self.rows), 1)
-        for begin in range(0, len(inputs), chunk):
-            part = slice(begin, min(begin + chunk, len(inputs)))
-            if not self._run_chunk(cell.states, inputs[part], outputs[part]):
-                cell.run(inputs[part], outputs[part])
+    def run(self, states: list[Floats], inputs: Floats, outputs: Floats, redo: Redo) -> None:
+        """All time steps, from the first row of `inputs` to the last; `states` change in place."""
+        finite = math.isfinite(np.dot(states[0], states[0]))
+        for begin in range(0, len(inputs), self.chunk):
+            part = slice(begin, min(begin + self.chunk, len(inputs)))
+            if not (finite and self._run_chunk(states, inputs[part], outputs[part])):
+                redo(inputs[part], outputs[part])
 
     def _run_chunk(self, states: list[Floats], inputs: Floats, outputs: Floats) -> bool:
         """Whether the kernels could tell all results; only then states and outputs change."""
         shop, n, count = _workshop(), self.hidden, len(inputs)
+        if self.inputs is None:
+            shop.inputs.items[: count * self.rows].reshape(count, self.rows)[:] = inputs
+        elif not self.inputs.fill(shop, inputs):
+            return False
         scratch = shop.record(self.level)
-        shop.inputs.items[: count * self.rows].reshape(count, self.rows)[:] = inputs
         shop.hidden.items[:n] = states[0]
-        shop.hidden.items[n : n + 4] = 0.0
+        shop.hidden.items[n : self.k] = 0.0
         if self.lstm:
             shop.cell.items[:n] = states[1]
-        doubt = shop.doubt.items[: self.rows]
-        doubt.fill(0.0)
         if self.weights is None:
             known = self.level.recurrent.int8_steps(self.kind, self.record, scratch, count, self.rows)
         else:
             known = self._float_steps(self.weights, states[0], scratch, shop, count)
-        if not known or doubt.any():
+        if not known:
             return False
         outputs[:] = shop.outputs.items[: count * n].reshape(count, n)
         states[0][:] = shop.hidden.items[:n]
@@ -255,33 +277,55 @@ class CompiledSteps:
         for index in range(count):
             np.dot(weights, state, out=total)
             np.copyto(gates, total)
-            step(self.kind, self.record, scratch, index, self.rows)
+            if not step(self.kind, self.record, scratch, index, self.rows):
+                return False
             np.copyto(state, new_state, casting="same_kind")
         return True
 
 
-def _doubles(values: Floats) -> vec[float]:
-    buffer = double_buffer(2 * STATES)
-    buffer.items[: values.size] = values
+def _doubles(values: NDArray[Any]) -> vec[float]:
+    buffer = double_buffer(NUMBERS)
+    buffer.items[: values.size] = values.reshape(-1)
     return buffer.data
 
 
-def compiled_steps(kind: str, weights: Array, reciprocals: Floats | None, bias: Floats) -> CompiledSteps | None:
+def _are_plain(reciprocals: Floats) -> bool:
+    low, high = PLAIN_RECIPROCALS
+    magnitudes = np.abs(reciprocals)
+    return bool((magnitudes >= low).all() and (magnitudes <= high).all())
+
+
+def _fits(kind: str, rows: int, hidden: int) -> bool:
+    return kernels.COMPILED and rows + ROWS <= STATES and rows == GATES[kind] * hidden
+
+
+def _input_bias(kind: str, bias: Floats) -> Floats:
+    """What is added to the input part of the gates. Adding -0 changes no number: GRU's new gate gets its bias later."""
+    if kind != "GRU":
+        return bias
+    return np.stack([bias[0], bias[1], np.full_like(bias[0], -0.0)])
+
+
+def int8_steps(
+    kind: str,
+    input_weights: NDArray[np.int8],
+    input_reciprocals: Floats,
+    hidden_weights: NDArray[np.int8],
+    hidden_reciprocals: Floats,
+    bias: Floats,
+) -> CompiledSteps | None:
     """The compiled steps of one direction; None where there are no kernels, or none for such a layer."""
-    rows, hidden = weights.shape
-    gates = {"RNN": 1, "GRU": 3, "LSTM": 4}[kind]
-    if not kernels.COMPILED or rows + ROWS > STATES or rows != gates * hidden:
+    if not _fits(kind, *hidden_weights.shape) or input_weights.shape[1] > STATES:
         return None
-    if reciprocals is not None:
-        low, high = PLAIN_RECIPROCALS
-        magnitudes = np.abs(reciprocals)
-        if not (magnitudes >= low).all() or not (magnitudes <= high).all():
-            return None
-    return CompiledSteps(kernels.wide(), kind, weights, reciprocals, bias)
+    if not _are_plain(input_reciprocals) or not _are_plain(hidden_reciprocals):
+        return None
+    level = kernels.wide()
+    inputs = CompiledInput(level, input_weights, input_reciprocals, _input_bias(kind, bias))
+    return CompiledSteps(level, kind, hidden_weights, hidden_reciprocals, inputs, bias)
 
 
-def compiled_input(weights: NDArray[np.int8]) -> CompiledInput | None:
-    """The compiled input part for weights (rows, I); None where there are no kernels, or none for such weights."""
-    if not kernels.COMPILED or not fits_dense(weights.reshape(*weights.shape, 1, 1)):
+def float_steps(kind: str, hidden_weights: Floats, bias: Floats) -> CompiledSteps | None:
+    """The same for the float form."""
+    if not _fits(kind, *hidden_weights.shape):
         return None
-    return CompiledInput(weights)
+    return CompiledSteps(kernels.wide(), kind, hidden_weights, None, None, bias)

@@ -7,25 +7,20 @@ the integers that the format holds exactly, the products are the exact integer s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastpath.layers.common import Array, Floats, fault, floats, require_rank, weights
+from fastpath.layers.common import Array, Doubles, Floats, fault, floats, require_rank, weights
+from fastpath.layers.functions import exp
 from fastpath.rounding import BELOW_HALF
 from spec.graph import Layer
-
-Doubles = NDArray[np.float64]
-"""A binary64 array."""
 
 CODE_MAX = np.float32(127.0)
 EXACT_FLOAT32 = 2**24
 """Sums of magnitude up to this are exact in binary32; beyond it the products go through binary64."""
 ACCUMULATOR_MAX = 2**31 - 1
 """The largest sum that the int32 accumulator holds."""
-DOUBT = 2.0**-49
-"""Relative half-width, 8 units in the last place of binary64, of the band in which numpy's functions are distrusted."""
 
 
 def round_half_away(values: Floats, scratch: Floats) -> None:
@@ -89,39 +84,10 @@ def exact_product(layer: Layer, a: Floats, b: Floats) -> Floats:
     return total.astype(np.float32)
 
 
-def round_results(arguments: Doubles, results: Doubles, function: Callable[[float], float]) -> Floats:
-    """binary64 `results` of numpy's twin of `function`, rounded to binary32 as the C library's results are.
-
-    numpy's exp and tanh may differ from the C library's by a few units in the last place of binary64. That shows in
-    binary32 only beside a tie of its rounding; such elements are computed again with `function`.
-    """
-    with np.errstate(over="ignore", under="ignore"):
-        rounded = results.astype(np.float32)
-        doubtful = (results * (1.0 - DOUBT)).astype(np.float32) != (results * (1.0 + DOUBT)).astype(np.float32)
-    for index in np.flatnonzero(doubtful):
-        rounded.flat[index] = function(float(arguments.flat[index]))
-    return rounded
-
-
-def exp32(values: Floats) -> Floats:
-    """Exp in binary64, rounded once to binary32."""
-    wide = values.astype(np.float64)
-    with np.errstate(over="ignore", under="ignore"):
-        return round_results(wide, np.exp(wide), exact_exp)
-
-
-def exact_exp(value: float) -> float:
-    """The C library's exp in binary64; infinity where it overflows."""
-    try:
-        return math.exp(value)
-    except OverflowError:
-        return math.inf
-
-
 def softmax_rows(scores: Floats) -> Floats:
     """Softmax along the last axis; the sum runs left to right in binary32."""
     largest = np.max(scores, axis=-1, keepdims=True, initial=np.finfo(np.float32).min)
-    powers = exp32(scores - largest)
+    powers = exp(scores - largest)
     total: Floats = np.add.accumulate(powers, axis=-1)[..., -1:]
     shares: Floats = powers / total
     return shares

@@ -1,44 +1,169 @@
 """Functions of binary32 arrays: computed in binary64 and rounded once to binary32.
 
 numpy's own float32 exp, log and tanh are off by up to three units in the last place and are never used. Where a
-function has a pole or leaves its domain the result is C's infinity or NaN.
+function has a pole or leaves its domain the result is C's infinity or NaN. exp and tanh give what the C library gives:
+results that lie too near a tie of binary32 to tell are left to it.
 """
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fastpath.layers.common import Floats
+from fastpath import kernels
+from fastpath.arena import double_buffer
+from fastpath.kernels.source.capacity import NUMBERS
+from fastpath.layers.common import Doubles, Floats
 
 SIGMOID_LIMIT = np.float32(88.3762626647949)
 """Sigmoid clamps its argument to plus or minus this, about the logarithm of the largest binary32 number."""
 
 ONE = np.float32(1.0)
 
-BLOCK = 16384
-"""Values that are binary64 numbers at a time, so that they stay in cache."""
+DOUBT = 2.0**-49
+"""Relative half-width, 8 units in the last place of binary64, of the band in which numpy's functions are distrusted."""
 
-Function64 = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+BLOCK = NUMBERS // 2
+"""Numbers that are computed at a time, so that what lies between two operations stays in cache."""
+
+MOST_DOUBTS = 16
+"""Where one in so many results is in doubt, numpy computes the block: the kernels know no subnormal numbers."""
+
+Function64 = Callable[[Doubles], Doubles]
+
+Step = Callable[[Floats, Floats], object]
+"""Computes a function of a block into another array, which may be the same."""
 
 
-def rounded(function: Function64, x: Floats) -> Floats:
-    """A function evaluated in binary64, rounded to binary32."""
-    if x.size <= BLOCK:
-        return function(x.astype(np.float64)).astype(np.float32)
-    results = np.empty(x.shape, np.float32)
-    flat, source = results.reshape(-1), np.ascontiguousarray(x).reshape(-1)
-    for first in range(0, source.size, BLOCK):
-        part = slice(first, first + BLOCK)
-        np.copyto(flat[part], function(source[part].astype(np.float64)), casting="same_kind")
-    return results
+class _Bench(threading.local):
+    """Arguments, results and doubts of a thread's block."""
+
+    def __init__(self) -> None:
+        self.source, self.result, self.doubt = (double_buffer(NUMBERS) for _ in range(3))
+
+
+_BENCH = _Bench()
+
+
+def blockwise(step: Step, x: Floats) -> Floats:
+    """A function of every number, block by block."""
+    flat = np.ascontiguousarray(x).reshape(-1)
+    out = np.empty_like(flat)
+    for first in range(0, flat.size, BLOCK):
+        step(flat[first : first + BLOCK], out[first : first + BLOCK])
+    return out.reshape(x.shape)
+
+
+def round_results(arguments: Doubles, results: Doubles, function: Callable[[float], float]) -> Floats:
+    """binary64 `results` of numpy's twin of `function`, rounded to binary32 as the C library's results are.
+
+    numpy's exp and tanh may differ from the C library's by a few units in the last place of binary64. That shows in
+    binary32 only beside a tie of its rounding; such elements are computed again with `function`.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = results.astype(np.float32)
+        doubtful = (results * (1.0 - DOUBT)).astype(np.float32) != (results * (1.0 + DOUBT)).astype(np.float32)
+    for index in np.flatnonzero(doubtful):
+        rounded.flat[index] = function(float(arguments.flat[index]))
+    return rounded
+
+
+def exact_exp(value: float) -> float:
+    """The C library's exp in binary64; infinity where it overflows."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def exp_block(x: Floats, out: Floats) -> None:
+    """Exp of a block."""
+    if not kernels.COMPILED:
+        np.copyto(out, _exp_by_numpy(x.astype(np.float64)))
+        return
+    source = _BENCH.source.items[: x.size]
+    np.copyto(source, x)
+    doubts = kernels.wide().functions.exp(_BENCH.source.data, 0, x.size, 1.0, _BENCH.result.data, _BENCH.doubt.data)
+    _finish(doubts, _exp_by_numpy, out)
+
+
+def tanh_block(x: Floats, out: Floats) -> None:
+    """Tanh of a block."""
+    if not kernels.COMPILED:
+        np.copyto(out, _tanh_by_numpy(x.astype(np.float64)))
+        return
+    source = _BENCH.source.items[: x.size]
+    np.copyto(source, x)
+    doubts = kernels.wide().functions.tanh(_BENCH.source.data, 0, x.size, _BENCH.result.data, _BENCH.doubt.data)
+    _finish(doubts, _tanh_by_numpy, out)
+
+
+def _finish(doubts: int, by_numpy: Callable[[Doubles], Floats], out: Floats) -> None:
+    """The results of the bench, with those in doubt computed by numpy."""
+    source, result = _BENCH.source.items[: out.size], _BENCH.result.items[: out.size]
+    if doubts * MOST_DOUBTS > out.size:
+        np.copyto(out, by_numpy(source))
+        return
+    np.copyto(out, result, casting="same_kind")
+    if doubts:
+        places = np.flatnonzero(_BENCH.doubt.items[: out.size])
+        out[places] = by_numpy(source[places])
+
+
+def _exp_by_numpy(x: Doubles) -> Floats:
+    with np.errstate(over="ignore", under="ignore"):
+        return round_results(x, np.exp(x), exact_exp)
+
+
+def _tanh_by_numpy(x: Doubles) -> Floats:
+    return round_results(x, np.tanh(x), math.tanh)
+
+
+def logistic_block(x: Floats, out: Floats) -> None:
+    """1 / (1 + exp(-x)) of a block."""
+    np.negative(x, out=out)
+    exp_block(out, out)
+    np.add(ONE, out, out=out)
+    np.divide(ONE, out, out=out)
+
+
+def sigmoid_block(x: Floats, out: Floats) -> None:
+    """The same with x clamped to plus or minus `SIGMOID_LIMIT`."""
+    np.minimum(x, SIGMOID_LIMIT, out=out)
+    np.maximum(out, -SIGMOID_LIMIT, out=out)
+    logistic_block(out, out)
 
 
 def exp(x: Floats) -> Floats:
     """E to the x; infinity above 88.72."""
-    return rounded(np.exp, x)
+    return blockwise(exp_block, x)
+
+
+def tanh(x: Floats) -> Floats:
+    """The hyperbolic tangent."""
+    return blockwise(tanh_block, x)
+
+
+def logistic(x: Floats) -> Floats:
+    """1 / (1 + exp(-x)) without a clamp."""
+    return blockwise(logistic_block, x)
+
+
+def sigmoid(x: Floats) -> Floats:
+    """1 / (1 + exp(-x)) with x clamped to plus or minus `SIGMOID_LIMIT`."""
+    return blockwise(sigmoid_block, x)
+
+
+def rounded(function: Function64, x: Floats) -> Floats:
+    """A function evaluated in binary64, rounded to binary32."""
+
+    def step(block: Floats, out: Floats) -> None:
+        np.copyto(out, function(block.astype(np.float64)), casting="same_kind")
+
+    return blockwise(step, x)
 
 
 def log(x: Floats) -> Floats:
@@ -66,23 +191,8 @@ def log10(x: Floats) -> Floats:
     return rounded(np.log10, x)
 
 
-def tanh(x: Floats) -> Floats:
-    """The hyperbolic tangent."""
-    return rounded(np.tanh, x)
-
-
 def pow(x: Floats, y: Floats | np.float32) -> Floats:
     """X to the power y, with C's special cases."""
     # A full array of exponents: for a single 0.5 numpy takes the square root, whose result for -0 is not C's.
     bases, exponents = np.broadcast_arrays(x.astype(np.float64), np.asarray(y, np.float64))
     return np.asarray(np.power(bases, exponents.copy()), np.float32)
-
-
-def logistic(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)) without a clamp."""
-    return ONE / (ONE + exp(-x))
-
-
-def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)) with x clamped to plus or minus `SIGMOID_LIMIT`."""
-    return logistic(np.maximum(np.minimum(x, SIGMOID_LIMIT), -SIGMOID_LIMIT))

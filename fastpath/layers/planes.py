@@ -15,8 +15,7 @@ from fastpath import kernels
 from fastpath.arena import double_buffer
 from fastpath.kernels.source.planes import PLANE_SLACK, PLANES, TAPS
 from fastpath.layers.activation import NONE, RELU, Activation
-from fastpath.layers.common import Array, Floats
-from fastpath.layers.dynamic import Doubles
+from fastpath.layers.common import Array, Doubles, Floats
 from fastpath.layers.window import Pads, Window
 
 TILE = 48 * 1024

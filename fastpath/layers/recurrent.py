@@ -10,28 +10,25 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fastpath.layers.common import Array, Floats, fault
-from fastpath.layers.compiled_steps import CompiledSteps, compiled_input, compiled_steps
+from fastpath.layers.common import Array, Doubles, Floats, fault
+from fastpath.layers.compiled_steps import CompiledSteps, float_steps, int8_steps
 from fastpath.layers.dynamic import (
     CODE_MAX,
-    DOUBT,
-    Doubles,
     check_finite,
     exact_dtype,
-    exact_exp,
     float_blob,
     float_records,
     int8_records,
     positive_scales,
     quantize_by,
     round_half_away,
-    round_results,
 )
+from fastpath.layers.functions import DOUBT, exact_exp, round_results
 from spec.graph import Layer
 
 CHUNK = 32
@@ -182,12 +179,16 @@ class Cell(ABC):
 
 @dataclass(frozen=True)
 class Direction:
-    """What one direction multiplies the hidden state with, and its bias rows."""
+    """The weights of one direction. Weights are float, or int8 codes as floats; reciprocal scales belong to codes."""
 
+    input_weights: Array
+    """(I, rows)."""
+    input_reciprocals: Floats | None
+    """(rows,)."""
     weights: Array
-    """(rows, N): int8 codes as floats, or the float weights."""
+    """(rows, N), of the hidden state."""
     reciprocal_scales: Floats | None
-    """(rows,), None in the float form."""
+    """(rows,)."""
     bias: Floats
     """(bias rows, H)."""
     projection: Floats | None
@@ -202,6 +203,7 @@ class Direction:
         return Int8Product(layer, self.weights, self.reciprocal_scales)
 
 
+Shape3 = tuple[int, int, int]
 MakeCell = Callable[[Layer, Direction, list[Floats]], Cell]
 AddBias = Callable[[Floats, Floats], None]
 """Add to the input part (T, rows) of one direction what belongs there of the bias (bias rows, H)."""
@@ -239,38 +241,55 @@ class Recurrent:
     def _prepare_weights(self, bias_rows: int) -> None:
         layer, count, rows = self.layer, self.count, self.rows
         bias = float_records(layer, "bias_c_data", count, bias_rows, self.hidden_size)
-        reciprocals: Floats | None = None
-        hidden_codes: NDArray[np.int8] | None = None
-        if self.int8:
-            codes = int8_records(layer, "weight_xc_data", count * rows, self.input_size)
-            self.input_weights: Array = codes.astype(exact_dtype(layer, codes)).T
-            self.compiled_input = compiled_input(codes)
-            self.input_reciprocals = ONE / positive_scales(layer, "weight_xc_data_int8_scales", count * rows)
-            hidden_codes = int8_records(layer, "weight_hc_data", count, rows, self.num_output)
-            hidden: Array = hidden_codes.astype(exact_dtype(layer, hidden_codes))
-            reciprocals = ONE / positive_scales(layer, "weight_hc_data_int8_scales", count, rows)
-        else:
-            self.input_weights = float_records(layer, "weight_xc_data", count * rows, self.input_size).T
-            hidden = float_records(layer, "weight_hc_data", count, rows, self.num_output)
-        projections: Floats | None = None
+        projections: list[Floats | None] = [None] * count
         if self.hidden_size != self.num_output:
-            projections = float_records(layer, "weight_hr_data", count, self.num_output, self.hidden_size)
-        self.directions = [
+            projections = list(float_records(layer, "weight_hr_data", count, self.num_output, self.hidden_size))
+        make = self._int8_directions if self.int8 else self._float_directions
+        self.directions = make((count, rows, self.input_size), (count, rows, self.num_output), bias, projections)
+
+    def _int8_directions(
+        self, input_shape: Shape3, hidden_shape: Shape3, bias: Floats, projections: list[Floats | None]
+    ) -> list[Direction]:
+        layer = self.layer
+        codes = int8_records(layer, "weight_xc_data", *input_shape)
+        hidden_codes = int8_records(layer, "weight_hc_data", *hidden_shape)
+        reciprocals = ONE / positive_scales(layer, "weight_xc_data_int8_scales", *input_shape[:2])
+        hidden_reciprocals = ONE / positive_scales(layer, "weight_hc_data_int8_scales", *hidden_shape[:2])
+        dtype, hidden_dtype = exact_dtype(layer, codes), exact_dtype(layer, hidden_codes)
+        return [
             Direction(
-                hidden[index],
-                None if reciprocals is None else reciprocals[index],
-                bias[index],
-                None if projections is None else projections[index],
+                code.astype(dtype).T,
+                reciprocal,
+                hidden_code.astype(hidden_dtype),
+                hidden_reciprocal,
+                row,
+                projection,
                 None
-                if projections is not None
-                else compiled_steps(
-                    layer.type,
-                    hidden[index] if hidden_codes is None else hidden_codes[index],
-                    None if reciprocals is None else reciprocals[index],
-                    bias[index],
-                ),
+                if projection is not None
+                else int8_steps(layer.type, code, reciprocal, hidden_code, hidden_reciprocal, row),
             )
-            for index in range(count)
+            for code, reciprocal, hidden_code, hidden_reciprocal, row, projection in zip(
+                codes, reciprocals, hidden_codes, hidden_reciprocals, bias, projections, strict=True
+            )
+        ]
+
+    def _float_directions(
+        self, input_shape: Shape3, hidden_shape: Shape3, bias: Floats, projections: list[Floats | None]
+    ) -> list[Direction]:
+        layer = self.layer
+        inputs = float_records(layer, "weight_xc_data", *input_shape)
+        hidden = float_records(layer, "weight_hc_data", *hidden_shape)
+        return [
+            Direction(
+                matrix.T,
+                None,
+                hidden_matrix,
+                None,
+                row,
+                projection,
+                None if projection is not None else float_steps(layer.type, hidden_matrix, row),
+            )
+            for matrix, hidden_matrix, row, projection in zip(inputs, hidden, bias, projections, strict=True)
         ]
 
     @property
@@ -294,24 +313,14 @@ class Recurrent:
         output = np.empty((len(inputs), self.count * self.num_output), np.float32)
         final: list[list[Floats]] = []
         with np.errstate(all="ignore"):
-            parts = self._input_part(inputs)
             for index, direction in enumerate(self.directions):
-                backward = self.direction == 1 or index == 1
                 states = (
                     [blob[index].copy() for blob in initial]
                     if initial
                     else [np.zeros(width, np.float32) for width in self.widths]
                 )
-                part = parts[:, index * self.rows : (index + 1) * self.rows]
-                self.add_bias(part, direction.bias)
                 half = output[:, index * self.num_output : (index + 1) * self.num_output]
-                cell = self.make_cell(self.layer, direction, states)
-                if backward:
-                    part, half = part[::-1], half[::-1]
-                if direction.compiled is None:
-                    cell.run(part, half)
-                else:
-                    direction.compiled.run(cell, part, half)
+                self._run(direction, inputs, states, half, -1 if self.direction == 1 or index == 1 else 1)
                 final.append(states)
         if len(self.layer.tops) == 1:
             return [output]
@@ -320,23 +329,37 @@ class Recurrent:
             stacked = [state.reshape(blob.shape) for state, blob in zip(stacked, given, strict=True)]
         return [output, *stacked]
 
-    def _input_part(self, inputs: Floats) -> Floats:
-        """Wx · x of all rows and both directions, (T, D·rows): one matrix product, dequantized in the int8 form."""
-        if not self.int8:
-            products: Floats = np.matmul(inputs, self.input_weights)
-            return products
-        largest = np.abs(inputs).max(axis=1, keepdims=True)
-        check_finite(self.layer, largest)
-        scales = CODE_MAX / largest
-        codes = quantize_by(inputs, scales)
-        if self.compiled_input is not None:
-            totals: Array = self.compiled_input(codes)
+    def _run(self, direction: Direction, inputs: Floats, states: list[Floats], outputs: Floats, order: int) -> None:
+        """All time steps of one direction; `order` is 1, or -1 for backwards."""
+        if direction.compiled is None:
+            self._run_numpy(direction, states, inputs[::order], outputs[::order])
+        elif self.int8:
+            redo = partial(self._run_numpy, direction, states)
+            direction.compiled.run(states, inputs[::order], outputs[::order], redo)
         else:
-            totals = np.matmul(codes.astype(self.input_weights.dtype, copy=False), self.input_weights)
-        descaled = totals.astype(np.float32, copy=False)
-        factors: Floats = (ONE / scales) * self.input_reciprocals
-        np.multiply(descaled, factors, out=factors)
-        return factors
+            redo = partial(self._run_cell, direction, states)
+            direction.compiled.run(states, self._input_part(direction, inputs)[::order], outputs[::order], redo)
+
+    def _run_numpy(self, direction: Direction, states: list[Floats], inputs: Floats, outputs: Floats) -> None:
+        self._run_cell(direction, states, self._input_part(direction, inputs), outputs)
+
+    def _run_cell(self, direction: Direction, states: list[Floats], part: Floats, outputs: Floats) -> None:
+        self.make_cell(self.layer, direction, states).run(part, outputs)
+
+    def _input_part(self, direction: Direction, inputs: Floats) -> Floats:
+        """The input part of the gates, (T, rows): Wx · x, dequantized in the int8 form, and the bias that it has."""
+        if direction.input_reciprocals is None:
+            part: Floats = np.matmul(inputs, direction.input_weights)
+        else:
+            largest = np.abs(inputs).max(axis=1, keepdims=True)
+            check_finite(self.layer, largest)
+            scales = CODE_MAX / largest
+            codes = quantize_by(inputs, scales)
+            totals = np.matmul(codes.astype(direction.input_weights.dtype, copy=False), direction.input_weights)
+            part = (ONE / scales) * direction.input_reciprocals
+            np.multiply(totals.astype(np.float32, copy=False), part, out=part)
+        self.add_bias(part, direction.bias)
+        return part
 
     def _state(self, blob: Array, width: int) -> Floats:
         state = float_blob(self.layer, blob, 1, 2)

@@ -10,7 +10,7 @@ import numpy as np
 from fastpath.layers import functions
 from fastpath.layers.activation import HardSwish
 from fastpath.layers.common import Array, Floats, Operator, Prepare, choose, fault, float_bottom, resolve_axis
-from fastpath.layers.functions import ONE, exp, log, logistic, tanh
+from fastpath.layers.functions import ONE, blockwise, exp, exp_block, log, logistic, tanh
 from spec.graph import Layer
 
 SQRT_HALF = np.float32(0.70710678)
@@ -27,7 +27,14 @@ Function = Callable[[Floats], Floats]
 
 def swish(x: Floats) -> Floats:
     """The product of x and the logistic function, as x / (1 + exp(-x)). Follows: src/layer/swish.cpp @ a4d2ea1d."""
-    return x / (ONE + exp(-x))
+    return blockwise(_swish_block, x)
+
+
+def _swish_block(x: Floats, out: Floats) -> None:
+    powers = np.negative(x)
+    exp_block(powers, powers)
+    np.add(ONE, powers, out=powers)
+    np.divide(x, powers, out=out)
 
 
 def softplus(x: Floats) -> Floats:

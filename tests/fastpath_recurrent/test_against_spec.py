@@ -110,7 +110,7 @@ def test_wide_rows_go_through_binary64(kind: str) -> None:
     x[:, ::5] = 0.999
     operator = PREPARE[kind](layer)
     assert isinstance(operator, recurrent.Recurrent)
-    assert operator.input_weights.dtype == np.float64
+    assert operator.directions[0].input_weights.dtype == np.float64
     assert operator([x])[0].tobytes() == spec_run(layer, [x])[0].tobytes()
 
 

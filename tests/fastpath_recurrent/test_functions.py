@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastpath.layers.dynamic import DOUBT, exp32, round_half_away, round_results
+from fastpath import kernels
+from fastpath.layers import functions
+from fastpath.layers.dynamic import round_half_away
+from fastpath.layers.functions import BLOCK, DOUBT, round_results
 from fastpath.layers.recurrent import Function
 
 NEAR_TIES = {
@@ -64,10 +67,51 @@ def test_a_plain_value_is_not_doubted() -> None:
     assert not function.doubtful(1)
 
 
+@pytest.fixture(params=[True, False], ids=["as built", "by numpy"])
+def as_built(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once with the kernels that there are, once without."""
+    if not request.param:
+        monkeypatch.setattr(kernels, "COMPILED", False)
+
+
+@pytest.mark.usefixtures("as_built")
+@pytest.mark.parametrize("name", ["exp", "tanh"])
+def test_arrays_of_all_magnitudes_get_what_the_c_library_gives(name: str) -> None:
+    random = np.random.default_rng(9)
+    values = np.concatenate([random.normal(0, scale, BLOCK // 3) for scale in (1e-9, 0.1, 1.0, 12.0)])
+    values[::999] = -1e9
+    hardest = [float.fromhex(text) for text in NEAR_TIES[name]]
+    values = np.concatenate([hardest, values]).astype(np.float32)
+    expected = rounded([EXACT[name](value) for value in values.tolist()])
+    got = getattr(functions, name)(values.reshape(2, -1))
+    assert got.shape == (2, values.size // 2)
+    assert got.tobytes() == expected.tobytes()
+
+
+@pytest.mark.usefixtures("as_built")
+def test_logistic_and_sigmoid_round_every_step() -> None:
+    values = np.random.default_rng(10).normal(0, 20, 3000).astype(np.float32)
+    values[:4] = [90.0, -90.0, 200.0, -200.0]
+    with np.errstate(over="ignore"):
+        powers = rounded([functions.exact_exp(-value) for value in values.tolist()])
+        assert functions.logistic(values).tobytes() == (np.float32(1) / (np.float32(1) + powers)).tobytes()
+        clamped = values.clip(-functions.SIGMOID_LIMIT, functions.SIGMOID_LIMIT)
+        assert functions.sigmoid(values).tobytes() == functions.logistic(clamped).tobytes()
+
+
+@pytest.mark.usefixtures("as_built")
+def test_many_numbers_beyond_the_range_of_the_kernels() -> None:
+    values = np.linspace(-120, 120, 5000, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        expected = rounded([functions.exact_exp(value) for value in values.tolist()])
+    assert functions.exp(values).tobytes() == expected.tobytes()
+
+
+@pytest.mark.usefixtures("as_built")
 def test_exp_at_the_ends_of_the_range() -> None:
     values = np.array([-800.0, -104.0, -103.97, -87.5, 0.0, 88.72, 88.73, 800.0, -np.inf], np.float32)
     expected = [0.0, 0.0, 2.0**-149, math.exp(-87.5), 1.0, math.exp(float(values[5])), math.inf, math.inf, 0.0]
-    np.testing.assert_array_equal(exp32(values), rounded(expected))
+    np.testing.assert_array_equal(functions.exp(values), rounded(expected))
 
 
 def test_halves_go_away_from_zero() -> None:

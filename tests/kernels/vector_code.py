@@ -12,9 +12,6 @@ REGISTER = {"base": "xmm", "avx2": "ymm", "avxvnni": "ymm", "vnni256": "ymm", "v
 BYTE_PRODUCTS = ("avxvnni", "vnni256", "vnni512")
 """Levels with the instruction that multiplies bytes and adds them up; the others use the kernels for words."""
 
-MASKS = ("vnni256", "vnni512")
-"""Levels whose vectors have masks, which these conditions need."""
-
 HALVES = ("base", "avx2", "avxvnni", "vnni256")
 """Levels whose vectors have 32 bytes or fewer."""
 
@@ -38,6 +35,8 @@ VECTOR_CODE: dict[str, str] = {
     "dot.bytes_4x4_planes": "pdpbusd",
     "dot.bytes_2x4_planes": "pdpbusd",
     "dot.words_2x4_planes": "(pmaddwd|pdpwssd)",
+    "functions.exp": "mulpd",
+    "functions.tanh": "divpd",
     "lanes.lanes_16": "pmullw",
     "lanes.lanes_32": "pmullw",
     "lanes.pairs_28": "pmullw",
@@ -57,21 +56,20 @@ VECTOR_CODE: dict[str, str] = {
     "pooling.highest_row": "(pmaxsd|pcmpgtd)",
     "recurrent.dot_bytes": "pdpbusd",
     "recurrent.dot_words": "(pmaddwd|pdpwssd)",
-    "recurrent.scaled_codes": "mulpd",
+    "recurrent.largest_magnitude": "(andpd|andps|maxpd|pand)",
+    "recurrent.pack_codes": "mulpd",
+    "recurrent.bytes_of": "psr[al]q",
+    "recurrent.words_of": "psr[al]q",
+    "recurrent.load": "movup[sd]",
     "recurrent.split_pairs": "subpd",
     "recurrent.clear": "movup[sd]",
     "recurrent.descale": "mulpd",
+    "recurrent.descale_inputs": "mulpd",
     "recurrent.add": "addpd",
-    "recurrent.exp_plus_one": "mulpd",
-    "recurrent.exp_minus_one": "mulpd",
-    "recurrent.lstm_divisors": "mulpd",
-    "recurrent.lstm_cell": "mulpd",
-    "recurrent.divisors_of_tanh": "addpd",
-    "recurrent.tanh": "mulpd",
-    "recurrent.product": "mulpd",
+    "recurrent.lstm_cell": "divpd",
+    "recurrent.lstm_output": "mulpd",
     "recurrent.store": "movup[sd]",
-    "recurrent.gru_divisors": "mulpd",
-    "recurrent.gru_new": "mulpd",
+    "recurrent.gru_new": "divpd",
     "recurrent.gru_mix": "mulpd",
     "requantize.linear": "(pmullq|pmuludq)",
     "requantize.bent": "(pmullq|pmuludq)",
@@ -83,14 +81,15 @@ VECTOR_CODE: dict[str, str] = {
 LEVELS_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("dot.bytes_4x4", "dot.bytes_2x4", "dot.bytes_1x4", "recurrent.dot_bytes"), BYTE_PRODUCTS),
     **dict.fromkeys(("dot.bytes_4x4_planes", "dot.bytes_2x4_planes"), BYTE_PRODUCTS),
-    **dict.fromkeys(("recurrent.exp_plus_one", "recurrent.exp_minus_one"), MASKS),
-    **dict.fromkeys(("move.interleave_3", "requantize.bent", "requantize.stepped"), SHUFFLES),
+    **dict.fromkeys(("functions.exp", "move.interleave_3", "requantize.bent", "requantize.stepped"), SHUFFLES),
     "move.runs": HALVES,
 }
 """The levels at which a kernel is vector code, where that is not all of them."""
 
 CALLS_KERNELS = "calls other kernels for rows and tiles"
 COPIES_BY_C = "the C compiler calls memset"
+FEW_IN_DOUBT = "asks the C library for the few results that are in doubt"
+INT_AND_FLOAT = "mypyc converts between int and float one by one"
 ONE_PIXEL_APART = "its bytes lie a pixel apart"
 
 PLAIN_CODE: dict[str, str] = {
@@ -121,9 +120,19 @@ PLAIN_CODE: dict[str, str] = {
     "planes.depthwise": CALLS_KERNELS,
     "pooling.max_pool": CALLS_KERNELS,
     "pooling.pool_sums": CALLS_KERNELS,
-    "recurrent.largest_magnitude": "four running maxima are four registers",
+    "functions.settle_exp": FEW_IN_DOUBT,
+    "functions.settle_tanh": FEW_IN_DOUBT,
+    "recurrent.whole_numbers": INT_AND_FLOAT,
+    "recurrent.float_sums": INT_AND_FLOAT,
+    "recurrent.float_pairs": INT_AND_FLOAT,
+    "recurrent.rounded": "no loop",
+    "recurrent.can_scale": "no loop",
+    "recurrent.input_codes": CALLS_KERNELS,
+    "recurrent.input_gates": CALLS_KERNELS,
+    "recurrent.quantize": CALLS_KERNELS,
+    "recurrent.exponentials": CALLS_KERNELS,
+    "recurrent.tangents": CALLS_KERNELS,
     "recurrent.multiply": CALLS_KERNELS,
-    "recurrent.reciprocals_of": "the check for a divisor of 0 leaves the loop",
     "recurrent.gate_step": CALLS_KERNELS,
     "recurrent.int8_steps": CALLS_KERNELS,
     "requantize.mend": "computes the few channels whose steps are not on a line",

@@ -40,3 +40,6 @@ LAST_SUMS: Final = ACCUMULATORS - CHANNELS
 
 STEPS: Final = 1048576
 """Entries of a table of steps, 256 to a channel; as many as `CHANNELS` need are allocated more."""
+
+NUMBERS: Final = 16384
+"""binary64 numbers of one vector."""

@@ -1,9 +1,8 @@
 """The steps of RNN, LSTM and GRU: quantize the hidden state, multiply it with the recurrent weights, run the gates.
 
 Floats are binary64 here, and every value that the spec rounds to binary32 is rounded to 24 bits by Veltkamp's method,
-`t = x * SPLIT; x = t - (t - x)`. exp and tanh come out of exp(x / 256) - 1, eight times doubled. Where that leaves open
-how a result rounds, or a value leaves the range in which 24 bits are what binary32 has, `doubt` becomes other than 0,
-and the caller computes the steps again in another way.
+`t = x * SPLIT; x = t - (t - x)`. Where a value leaves the range in which 24 bits are what binary32 has, the functions
+return False, and the caller computes the steps in another way.
 """
 
 from typing import Final, final
@@ -11,10 +10,11 @@ from typing import Final, final
 from librt.vecs import vec
 from mypy_extensions import i16, i32, i64, u8
 
-from fastpath.kernels.source.capacity import BLOCK, PATCH
+from fastpath.kernels.source.capacity import ACCUMULATORS, BLOCK, FEATURES, NUMBERS, PATCH
+from fastpath.kernels.source.functions import exp, settle_exp, settle_tanh, tanh
 
 STATES: Final = 8192
-"""The largest number of gate rows; vectors with one number a row have twice as many entries."""
+"""The largest number of gate rows."""
 
 CHUNK: Final = 262144
 """Numbers of the input part, and of the output, of the steps that run in one call; `STATES` more are allocated."""
@@ -27,34 +27,32 @@ SPLIT: Final = 536870913.0
 """2**29 + 1: what splits 24 bits off 53."""
 
 PAIRED: Final = 1024
-"""Sums of so many products stay below 2**25, so two of them fit the 53 bits of one conversion from int to float."""
+"""Sums of so many products have 24 bits, so two of them fit the 53 bits of one conversion from int to float."""
 
 TINY: Final = 1e-37
 """Products of smaller magnitude, other than 0, may need fewer bits than 24 in binary32."""
 
+SMALLEST: Final = 1e-20
+LARGEST: Final = 1e10
+"""Between them 127 / x and its reciprocal are plain numbers of binary32."""
+
 HUGE: Final = 1e30
 """Cell states of larger magnitude may leave binary32."""
 
-EXP_BAND: Final = 1.7763568394002505e-15
-"""2**-49; times 2 + |x| it is three times what exp(x) can be off by, relative to 1 + exp(x)."""
+AWAY: Final = 1.0000000000009095
+"""1 + 2**-40: moves a half of 24 bits away from zero, and past no other half."""
 
-BAND: Final = 1.4210854715202004e-14
-"""2**-46, ten times what tanh can be off by, relative to itself."""
-
-EXP_LIMIT: Final = 40.0
-"""Arguments of exp of larger magnitude are left to the caller."""
-
-TANH_LIMIT: Final = 20.0
-"""From here on tanh is 1 in binary32."""
+WHOLE: Final = 6755399441055744.0
+"""1.5 * 2**52: added and taken off again it leaves the nearest whole number."""
 
 
 @final
 class Recurrence:
-    """The weights of one direction and the buffers that it shares with others.
+    """The weights of one direction.
 
     `words` says that weights and codes are 16-bit codes; else they are bytes, 128 plus the code. Weight blocks hold
-    whole groups of 8 rows of k weights; `excess` is what the sums of a row are too large by. The other vectors have
-    `STATES` entries, or `CHUNK`. GRU reads `bias`: those of the input, then those of the hidden part of its new gate.
+    whole groups of 8 rows of k weights. The other vectors have `NUMBERS` entries. GRU reads `bias`: those of the
+    input, then those of the hidden part of its new gate.
     """
 
     def __init__(
@@ -66,8 +64,6 @@ class Recurrence:
         word_blocks: list[vec[i16]],
         starts: vec[i64],
         counts: vec[i64],
-        excess: vec[i32],
-        excess_start: i64,
         reciprocals: vec[float],
         bias: vec[float],
     ) -> None:
@@ -78,15 +74,32 @@ class Recurrence:
         self.word_blocks: list[vec[i16]] = word_blocks
         self.starts: vec[i64] = starts
         self.counts: vec[i64] = counts
-        self.excess: vec[i32] = excess
-        self.excess_start: i64 = excess_start
+        self.reciprocals: vec[float] = reciprocals
+        self.bias: vec[float] = bias
+
+
+@final
+class RecurrentInput:
+    """What turns sums of input codes into the input part of the gates of one direction.
+
+    A row of codes has k bytes. Sums are too large by `excess`. The vectors have `NUMBERS` entries.
+    """
+
+    def __init__(self, k: i64, rows: i64, excess: vec[float], reciprocals: vec[float], bias: vec[float]) -> None:
+        self.k: i64 = k
+        self.rows: i64 = rows
+        self.excess: vec[float] = excess
         self.reciprocals: vec[float] = reciprocals
         self.bias: vec[float] = bias
 
 
 @final
 class RecurrentScratch:
-    """Buffers of one thread: codes, sums, gates, states, divisors, doubts, inputs and outputs of a chunk."""
+    """Buffers of one thread: codes, sums, gates, states, activated gates, doubts, rows, inputs and outputs of a chunk.
+
+    `hidden` holds zeros between the end of the hidden state and k, the length of a row of weights. `inverses` has the
+    reciprocal scale of every row of the chunk.
+    """
 
     def __init__(
         self,
@@ -94,12 +107,16 @@ class RecurrentScratch:
         bytes_start: i64,
         words: vec[i16],
         words_start: i64,
+        packed: vec[i64],
         acc: vec[i32],
+        acc_start: i64,
         gates: vec[float],
         hidden: vec[float],
         cell: vec[float],
         work: vec[float],
         doubt: vec[float],
+        inverses: vec[float],
+        rows: vec[float],
         inputs: vec[float],
         outputs: vec[float],
     ) -> None:
@@ -107,21 +124,28 @@ class RecurrentScratch:
         self.bytes_start: i64 = bytes_start
         self.words: vec[i16] = words
         self.words_start: i64 = words_start
+        self.packed: vec[i64] = packed
         self.acc: vec[i32] = acc
+        self.acc_start: i64 = acc_start
         self.gates: vec[float] = gates
         self.hidden: vec[float] = hidden
         self.cell: vec[float] = cell
         self.work: vec[float] = work
         self.doubt: vec[float] = doubt
+        self.inverses: vec[float] = inverses
+        self.rows: vec[float] = rows
         self.inputs: vec[float] = inputs
         self.outputs: vec[float] = outputs
 
 
 def dot_bytes(x: vec[u8], a: i64, w: vec[u8], first: i64, rows: i64, k: i64, acc: vec[i32], out: i64) -> None:
-    """acc[out + row] = sum of x[a + i] * (w[first + row * k + i] - 128), for rows in groups of 8."""
-    if len(x) < PATCH + 64 or len(w) < BLOCK + PATCH or len(acc) < STATES or a < 0 or a > 64:
+    """acc[out + row] = sum of (x[a + i] - 128) * w[first + row * k + i], for rows in groups of 8.
+
+    The one operand that is not a plain byte is the one that is decoded once for eight rows.
+    """
+    if len(x) < PATCH + 64 or len(w) < BLOCK + PATCH or len(acc) < ACCUMULATORS or a < 0 or a > 64:
         raise ValueError("buffer too small")
-    if k < 0 or k > PATCH or out < 0 or rows < 0 or out + rows > STATES:
+    if k < 0 or k > PATCH or out < 0 or rows < 0:
         raise ValueError("layer too large")
     vectors: i64 = k >> 6
     i: i64 = 0
@@ -139,7 +163,7 @@ def dot_bytes(x: vec[u8], a: i64, w: vec[u8], first: i64, rows: i64, k: i64, acc
         if (
             b0 < 0 or b0 > BLOCK or b1 < 0 or b1 > BLOCK or b2 < 0 or b2 > BLOCK or b3 < 0 or b3 > BLOCK
             or b4 < 0 or b4 > BLOCK or b5 < 0 or b5 > BLOCK or b6 < 0 or b6 > BLOCK or b7 < 0 or b7 > BLOCK
-            or o < 0 or o > STATES - 8
+            or o < 0 or o > ACCUMULATORS - 8
         ):  # fmt: skip
             raise ValueError("weights out of range")
         s0: i32 = 0
@@ -151,15 +175,15 @@ def dot_bytes(x: vec[u8], a: i64, w: vec[u8], first: i64, rows: i64, k: i64, acc
         s6: i32 = 0
         s7: i32 = 0
         for i in range(vectors << 6):
-            v = i32(x[a + i])
-            s0 += v * (i32(w[b0 + i]) - 128)
-            s1 += v * (i32(w[b1 + i]) - 128)
-            s2 += v * (i32(w[b2 + i]) - 128)
-            s3 += v * (i32(w[b3 + i]) - 128)
-            s4 += v * (i32(w[b4 + i]) - 128)
-            s5 += v * (i32(w[b5 + i]) - 128)
-            s6 += v * (i32(w[b6 + i]) - 128)
-            s7 += v * (i32(w[b7 + i]) - 128)
+            v = i32(x[a + i]) - 128
+            s0 += i32(w[b0 + i]) * v
+            s1 += i32(w[b1 + i]) * v
+            s2 += i32(w[b2 + i]) * v
+            s3 += i32(w[b3 + i]) * v
+            s4 += i32(w[b4 + i]) * v
+            s5 += i32(w[b5 + i]) * v
+            s6 += i32(w[b6 + i]) * v
+            s7 += i32(w[b7 + i]) * v
         acc[o] = s0
         acc[o + 1] = s1
         acc[o + 2] = s2
@@ -174,9 +198,9 @@ def dot_bytes(x: vec[u8], a: i64, w: vec[u8], first: i64, rows: i64, k: i64, acc
 
 def dot_words(x: vec[i16], a: i64, w: vec[i16], first: i64, rows: i64, k: i64, acc: vec[i32], out: i64) -> None:
     """acc[out + row] = sum of x[a + i] * w[first + row * k + i], for rows in groups of 8, four at a time."""
-    if len(x) < PATCH + 64 or len(w) < BLOCK + PATCH or len(acc) < STATES or a < 0 or a > 64:
+    if len(x) < PATCH + 64 or len(w) < BLOCK + PATCH or len(acc) < ACCUMULATORS or a < 0 or a > 64:
         raise ValueError("buffer too small")
-    if k < 0 or k > PATCH or out < 0 or rows < 0 or out + rows > STATES:
+    if k < 0 or k > PATCH or out < 0 or rows < 0:
         raise ValueError("layer too large")
     vectors: i64 = k >> 6
     i: i64 = 0
@@ -189,7 +213,7 @@ def dot_words(x: vec[i16], a: i64, w: vec[i16], first: i64, rows: i64, k: i64, a
         o = out + row
         if (
             b0 < 0 or b0 > BLOCK or b1 < 0 or b1 > BLOCK or b2 < 0 or b2 > BLOCK or b3 < 0 or b3 > BLOCK
-            or o < 0 or o > STATES - 4
+            or o < 0 or o > ACCUMULATORS - 4
         ):  # fmt: skip
             raise ValueError("weights out of range")
         s0: i32 = 0
@@ -210,141 +234,142 @@ def dot_words(x: vec[i16], a: i64, w: vec[i16], first: i64, rows: i64, k: i64, a
         row += 4
 
 
-def largest_magnitude(values: vec[float], n: i64) -> float:
-    """The largest magnitude of n values, NaN if one is not finite; entries past the end up to a group of 4 are 0."""
-    if len(values) < 2 * STATES or n < 0 or n > STATES - 4:
-        raise ValueError("buffer too small")
-    m0 = 0.0
-    m1 = 0.0
-    m2 = 0.0
-    m3 = 0.0
-    lost = 0.0
-    i: i64 = 0
-    while i < n:
-        v0 = values[i]
-        v1 = values[i + 1]
-        v2 = values[i + 2]
-        v3 = values[i + 3]
-        lost += (v0 + v1 + v2 + v3) * 0.0
-        if v0 < 0.0:
-            v0 = -v0
-        if v1 < 0.0:
-            v1 = -v1
-        if v2 < 0.0:
-            v2 = -v2
-        if v3 < 0.0:
-            v3 = -v3
-        if v0 > m0:
-            m0 = v0
-        if v1 > m1:
-            m1 = v1
-        if v2 > m2:
-            m2 = v2
-        if v3 > m3:
-            m3 = v3
-        i += 4
-    if m1 > m0:
-        m0 = m1
-    if m2 > m0:
-        m0 = m2
-    if m3 > m0:
-        m0 = m3
-    return m0 + lost
-
-
-def scaled_codes(values: vec[float], n: i64, scale: float, out: vec[float]) -> None:
-    """Values times scale, and a half away from zero for truncation to complete the rounding."""
-    if len(values) < 2 * STATES or len(out) < 2 * STATES or n < 0 or n > STATES:
+def largest_magnitude(values: vec[float], k: i64, work: vec[float]) -> float:
+    """The largest magnitude of k finite numbers, a multiple of 64."""
+    if len(values) < NUMBERS or len(work) < NUMBERS or k < 0 or k > STATES:
         raise ValueError("buffer too small")
     i: i64 = 0
-    for i in range(n):
+    block: i64 = 64
+    for i in range(i64(64)):
+        work[i] = abs(values[i])
+    while block < k:
+        for i in range(i64(64)):
+            m = work[i]
+            v = abs(values[block + i])
+            if v > m:
+                m = v
+            work[i] = m
+        block += 64
+    half: i64 = 32
+    while half > 0:
+        for i in range(half):
+            m = work[i]
+            v = work[half + i]
+            if v > m:
+                m = v
+            work[i] = m
+        half >>= 1
+    return work[0]
+
+
+def pack_codes(values: vec[float], scale: float, quarter: i64, out: vec[float]) -> None:
+    """128 plus the codes of four quarters of the values, as the four bytes of one number each.
+
+    A code is a value times the scale, rounded half away from zero.
+    """
+    if len(values) < NUMBERS or len(out) < NUMBERS or quarter < 0 or quarter > STATES // 4:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(quarter):
         v = values[i] * scale
         t = v * SPLIT
         v = t - (t - v)
-        h = 0.5
-        if v < 0.0:
-            h = -0.5
-        out[i] = v + h
+        total = ((v * AWAY + 128.0) + WHOLE) - WHOLE
+        v = values[quarter + i] * scale
+        t = v * SPLIT
+        v = t - (t - v)
+        total = total + (((v * AWAY + 128.0) + WHOLE) - WHOLE) * 256.0
+        v = values[2 * quarter + i] * scale
+        t = v * SPLIT
+        v = t - (t - v)
+        total = total + (((v * AWAY + 128.0) + WHOLE) - WHOLE) * 65536.0
+        v = values[3 * quarter + i] * scale
+        t = v * SPLIT
+        v = t - (t - v)
+        out[i] = total + (((v * AWAY + 128.0) + WHOLE) - WHOLE) * 16777216.0
 
 
-def multiply(r: Recurrence, s: RecurrentScratch) -> bool:
-    """The recurrent product of the hidden state, dequantized, into `gates`; False where binary32 may need care."""
-    n = r.hidden
-    i: i64 = 0
-    rows: i64 = 0
-    largest = largest_magnitude(s.hidden, n)
-    if largest == 0.0:
-        for i in range(len(r.counts)):
-            rows += r.counts[i]
-        clear(s.gates, rows)
-        return True
-    if not (largest >= 1e-20 and largest <= 1e10):
-        return False
-    scale = 127.0 / largest
-    t = scale * SPLIT
-    scale = t - (t - scale)
-    inverse = 1.0 / scale
-    t = inverse * SPLIT
-    inverse = t - (t - inverse)
-    scaled_codes(s.hidden, n, scale, s.gates)
-    gates = s.gates
-    if r.words:
-        words = s.words
-        for i in range(n):
-            code = int(gates[i])
-            words[s.words_start + i] = i16(i64(code))
-    else:
-        octets = s.bytes_
-        for i in range(n):
-            code = int(gates[i])
-            octets[s.bytes_start + i] = u8(i64(code) + 128)
-    for i in range(len(r.counts)):
-        if r.words:
-            dot_words(s.words, s.words_start, r.word_blocks[i], r.starts[i], r.counts[i], r.k, s.acc, rows)
-        else:
-            dot_bytes(s.bytes_, s.bytes_start, r.byte_blocks[i], r.starts[i], r.counts[i], r.k, s.acc, rows)
-        rows += r.counts[i]
-    acc = s.acc
-    excess = r.excess
-    start = r.excess_start
-    if r.k <= PAIRED:
-        half = rows >> 1
-        for i in range(half):
-            high = i64(acc[half + i] - excess[start + half + i])
-            gates[i] = float(i64(acc[i] - excess[start + i]) + (high << 26))
-        split_pairs(gates, half)
-    else:
-        for i in range(rows):
-            gates[i] = float(acc[i] - excess[start + i])
-    descale(gates, r.reciprocals, inverse, rows)
-    return True
-
-
-def split_pairs(values: vec[float], n: i64) -> None:
-    """From n numbers a + b * 2**26, with a and b below 2**25, to n times a and then n times b."""
-    if len(values) < 2 * STATES or n < 0 or n > STATES:
+def whole_numbers(values: vec[float], n: i64, out: vec[i64]) -> None:
+    """From float to int, one by one: no vector code does that here."""
+    if len(values) < NUMBERS or len(out) < STATES or n < 0 or n > STATES:
         raise ValueError("buffer too small")
     i: i64 = 0
     for i in range(n):
+        out[i] = i64(int(values[i]))
+
+
+def bytes_of(packed: vec[i64], quarter: i64, out: vec[u8], start: i64) -> i64:
+    """The four quarters of the codes as bytes; returns the sum of all bytes."""
+    if len(packed) < STATES or len(out) < FEATURES or quarter < 0 or quarter > STATES // 4:
+        raise ValueError("buffer too small")
+    if start < 0 or start > FEATURES - PATCH:
+        raise ValueError("codes out of range")
+    i: i64 = 0
+    total: i64 = 0
+    for i in range(quarter):
+        c = packed[i]
+        total += (c & 255) + ((c >> 8) & 255) + ((c >> 16) & 255) + (c >> 24)
+        out[start + i] = u8(c & 255)
+        out[start + quarter + i] = u8((c >> 8) & 255)
+        out[start + 2 * quarter + i] = u8((c >> 16) & 255)
+        out[start + 3 * quarter + i] = u8(c >> 24)
+    return total
+
+
+def words_of(packed: vec[i64], quarter: i64, out: vec[i16], start: i64) -> None:
+    """The four quarters of the codes as 16-bit codes."""
+    if len(packed) < STATES or len(out) < PATCH + 64 or quarter < 0 or quarter > STATES // 4:
+        raise ValueError("buffer too small")
+    if start < 0 or start > 64:
+        raise ValueError("codes out of range")
+    i: i64 = 0
+    for i in range(quarter):
+        c = packed[i]
+        out[start + i] = i16((c & 255) - 128)
+        out[start + quarter + i] = i16(((c >> 8) & 255) - 128)
+        out[start + 2 * quarter + i] = i16(((c >> 16) & 255) - 128)
+        out[start + 3 * quarter + i] = i16((c >> 24) - 128)
+
+
+def float_sums(acc: vec[i32], start: i64, excess: i64, n: i64, out: vec[float]) -> None:
+    """Sums, less their excess, as floats."""
+    if len(acc) < ACCUMULATORS or len(out) < NUMBERS or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    if start < 0 or start > ACCUMULATORS - STATES:
+        raise ValueError("sums out of range")
+    i: i64 = 0
+    for i in range(n):
+        out[i] = float(i64(acc[start + i]) - excess)
+
+
+def float_pairs(acc: vec[i32], start: i64, excess: i64, half: i64, out: vec[float]) -> None:
+    """Sum i, less its excess, plus 2**26 times sum half + i as one float: one conversion serves two sums."""
+    if len(acc) < ACCUMULATORS or len(out) < NUMBERS or half < 0 or half > STATES // 2:
+        raise ValueError("buffer too small")
+    if start < 0 or start > ACCUMULATORS - STATES:
+        raise ValueError("sums out of range")
+    i: i64 = 0
+    for i in range(half):
+        high = i64(acc[start + half + i]) - excess
+        out[i] = float((i64(acc[start + i]) - excess) + (high << 26))
+
+
+def split_pairs(values: vec[float], half: i64) -> None:
+    """From numbers a + b * 2**26, with a and b below 2**25, to as many times a and then as many times b."""
+    if len(values) < NUMBERS or half < 0 or half > STATES // 2:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(half):
         v = values[i]
         # Beside 1.5 * 2**78 a number keeps only its multiples of 2**26.
         high = (v + 4.533471823554859e23) - 4.533471823554859e23
         values[i] = v - high
-        values[n + i] = high * 1.4901161193847656e-08
-
-
-def clear(values: vec[float], n: i64) -> None:
-    """Set n values to 0."""
-    if len(values) < 2 * STATES or n < 0 or n > STATES:
-        raise ValueError("buffer too small")
-    i: i64 = 0
-    for i in range(n):
-        values[i] = 0.0
+        values[half + i] = high * 1.4901161193847656e-08
 
 
 def descale(gates: vec[float], reciprocals: vec[float], inverse: float, n: i64) -> None:
     """Sums to floats: round, times (inverse * reciprocal), every step rounded."""
-    if len(gates) < 2 * STATES or len(reciprocals) < 2 * STATES or n < 0 or n > STATES:
+    if len(gates) < NUMBERS or len(reciprocals) < NUMBERS or n < 0 or n > STATES:
         raise ValueError("buffer too small")
     i: i64 = 0
     for i in range(n):
@@ -359,350 +384,329 @@ def descale(gates: vec[float], reciprocals: vec[float], inverse: float, n: i64) 
         gates[i] = t - (t - v)
 
 
-def add(a: vec[float], a0: i64, b: vec[float], b0: i64, n: i64) -> None:
-    """A += b, where b has `CHUNK` entries."""
-    if len(a) < 2 * STATES or len(b) < CHUNK + STATES or n < 0 or n > STATES:
+def clear(values: vec[float], n: i64) -> None:
+    """Set n values to 0."""
+    if len(values) < NUMBERS or n < 0 or n > STATES:
         raise ValueError("buffer too small")
-    if a0 < 0 or a0 > STATES or b0 < 0 or b0 > CHUNK:
+    i: i64 = 0
+    for i in range(n):
+        values[i] = 0.0
+
+
+def rounded(v: float) -> float:
+    """To 24 bits."""
+    t = v * SPLIT
+    return t - (t - v)
+
+
+def can_scale(largest: float) -> bool:
+    """Whether 127 / largest and its reciprocal are plain numbers of binary32."""
+    return largest >= SMALLEST and largest <= LARGEST
+
+
+def load(rows: vec[float], start: i64, n: i64, out: vec[float]) -> bool:
+    """Copy n values out of a chunk; False where one of them is too large for `can_scale`, or not finite."""
+    if len(rows) < CHUNK + STATES or len(out) < NUMBERS or n < 0 or n > STATES or start < 0 or start > CHUNK:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    known: i64 = 0
+    for i in range(n):
+        v = rows[start + i]
+        out[i] = v
+        if abs(v) <= LARGEST:
+            known += 1
+    return known == n
+
+
+def input_codes(p: RecurrentInput, s: RecurrentScratch, count: i64) -> bool:
+    """The codes of `count` rows, and the reciprocals of their scales; False where binary32 may need care."""
+    inverses = s.inverses
+    row: i64 = 0
+    for row in range(count):
+        if not load(s.rows, row * p.k, p.k, s.gates):
+            return False
+        largest = largest_magnitude(s.gates, p.k, s.work)
+        scale = 0.0
+        inverses[row] = 0.0
+        if largest != 0.0:
+            if not can_scale(largest):
+                return False
+            scale = rounded(127.0 / largest)
+            inverses[row] = rounded(1.0 / scale)
+        pack_codes(s.gates, scale, p.k >> 2, s.work)
+        whole_numbers(s.work, p.k >> 2, s.packed)
+        bytes_of(s.packed, p.k >> 2, s.bytes_, s.bytes_start + row * p.k)
+    return True
+
+
+def descale_inputs(p: RecurrentInput, inputs: vec[float], start: i64, inverse: float, n: i64) -> None:
+    """Sums of a row to the input part of its gates: less the excess, round, times (inverse * reciprocal), plus bias."""
+    excess = p.excess
+    reciprocals = p.reciprocals
+    bias = p.bias
+    if len(excess) < NUMBERS or len(reciprocals) < NUMBERS or len(bias) < NUMBERS or len(inputs) < CHUNK + STATES:
+        raise ValueError("buffer too small")
+    if n < 0 or n > STATES or start < 0 or start > CHUNK:
         raise ValueError("part out of range")
     i: i64 = 0
     for i in range(n):
-        v = a[a0 + i] + b[b0 + i]
+        f = reciprocals[i] * inverse
+        t = f * SPLIT
+        f = t - (t - f)
+        v = inputs[start + i] - excess[i]
         t = v * SPLIT
-        a[a0 + i] = t - (t - v)
+        v = (t - (t - v)) * f
+        t = v * SPLIT
+        v = (t - (t - v)) + bias[i]
+        t = v * SPLIT
+        inputs[start + i] = t - (t - v)
 
 
-def exp_plus_one(gates: vec[float], n: i64, doubt: vec[float]) -> None:
-    """1 + exp(-gates) of the first n, in place.
+def input_gates(p: RecurrentInput, s: RecurrentScratch, count: i64) -> None:
+    """The input part of the gates of `count` rows, from sums to floats."""
+    row: i64 = 0
+    for row in range(count):
+        descale_inputs(p, s.inputs, row * p.rows, s.inverses[row], p.rows)
 
-    Below 1 only the absolute error of exp counts, since 1 is added to it.
-    """
-    if len(gates) < 2 * STATES or len(doubt) < 2 * STATES or n < 0 or n > STATES:
-        raise ValueError("buffer too small")
+
+def quantize(r: Recurrence, s: RecurrentScratch, scale: float) -> i64:
+    """The codes of the hidden state; returns by how much every sum of products will be too large."""
+    quarter = r.k >> 2
+    pack_codes(s.hidden, scale, quarter, s.work)
+    whole_numbers(s.work, quarter, s.packed)
+    if r.words:
+        words_of(s.packed, quarter, s.words, s.words_start)
+        return 0
+    return (bytes_of(s.packed, quarter, s.bytes_, s.bytes_start) - 128 * r.k) * 128
+
+
+def multiply(r: Recurrence, s: RecurrentScratch) -> bool:
+    """The recurrent product of the hidden state, dequantized, into `gates`; False where binary32 may need care."""
     i: i64 = 0
-    for i in range(n):
-        g = gates[i]
-        x = -g
-        if x > EXP_LIMIT:
-            x = EXP_LIMIT
-        if x < -EXP_LIMIT:
-            x = -EXP_LIMIT
-        d = g + x
-        a = x
-        if a < 0.0:
-            a = -a
-        y = x * 0.00390625
-        e = y * (1.0 + y * (0.5 + y * (0.16666666666666666 + y * (0.041666666666666664 + y * (
-            0.008333333333333333 + y * (0.001388888888888889 + y * (0.0001984126984126984 + y * (
-                2.48015873015873e-05 + y * (2.7557319223985893e-06 + y * (
-                    2.755731922398589e-07 + y * 2.505210838544172e-08))))))))))  # fmt: skip
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e + 1.0
-        b = EXP_BAND * (2.0 + a) * (e + 1.0)
-        low = e - b
-        t = low * SPLIT
-        low = t - (t - low) + 1.0
-        t = low * SPLIT
-        low = t - (t - low)
-        high = e + b
-        t = high * SPLIT
-        high = t - (t - high) + 1.0
-        t = high * SPLIT
-        high = t - (t - high)
-        doubt[i] += d * d + (high - low)
-        gates[i] = high
+    rows: i64 = 0
+    largest = largest_magnitude(s.hidden, r.k, s.work)
+    if largest == 0.0:
+        for i in range(len(r.counts)):
+            rows += r.counts[i]
+        clear(s.gates, rows)
+        return True
+    if not can_scale(largest):
+        return False
+    scale = rounded(127.0 / largest)
+    excess = quantize(r, s, scale)
+    for i in range(len(r.counts)):
+        out = s.acc_start + rows
+        if r.words:
+            dot_words(s.words, s.words_start, r.word_blocks[i], r.starts[i], r.counts[i], r.k, s.acc, out)
+        else:
+            dot_bytes(s.bytes_, s.bytes_start, r.byte_blocks[i], r.starts[i], r.counts[i], r.k, s.acc, out)
+        rows += r.counts[i]
+    if r.k <= PAIRED:
+        float_pairs(s.acc, s.acc_start, excess, rows >> 1, s.gates)
+        split_pairs(s.gates, rows >> 1)
+    else:
+        float_sums(s.acc, s.acc_start, excess, rows, s.gates)
+    descale(s.gates, r.reciprocals, rounded(1.0 / scale), rows)
+    return True
 
 
-def exp_minus_one(source: vec[float], source_start: i64, out: vec[float], start: i64, n: i64) -> None:
-    """exp(2 x) - 1 of n values, to full relative precision."""
-    if len(source) < 2 * STATES or len(out) < 2 * STATES or n < 0 or n > STATES:
-        raise ValueError("buffer too small")
-    if source_start < 0 or source_start > STATES or start < 0 or start > STATES:
+def add(a: vec[float], b: vec[float], b0: i64, n: i64) -> None:
+    """A += b, where b has `CHUNK` entries."""
+    if len(a) < NUMBERS or len(b) < CHUNK + STATES or n < 0 or n > STATES or b0 < 0 or b0 > CHUNK:
         raise ValueError("part out of range")
     i: i64 = 0
     for i in range(n):
-        x = source[source_start + i]
-        if x > TANH_LIMIT:
-            x = TANH_LIMIT
-        if x < -TANH_LIMIT:
-            x = -TANH_LIMIT
-        y = x * 0.0078125
-        e = y * (1.0 + y * (0.5 + y * (0.16666666666666666 + y * (0.041666666666666664 + y * (
-            0.008333333333333333 + y * (0.001388888888888889 + y * (0.0001984126984126984 + y * (
-                2.48015873015873e-05 + y * (2.7557319223985893e-06 + y * (
-                    2.755731922398589e-07 + y * 2.505210838544172e-08))))))))))  # fmt: skip
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        e = e * (e + 2.0)
-        out[start + i] = e * (e + 2.0)
+        v = a[i] + b[b0 + i]
+        t = v * SPLIT
+        a[i] = t - (t - v)
 
 
-def reciprocals_of(values: vec[float], n: i64) -> None:
-    """1 / values in place. A loop of its own: the check for a divisor of 0 keeps it from becoming vector code."""
-    if len(values) < 2 * STATES or n < 0 or n > STATES:
-        raise ValueError("buffer too small")
-    i: i64 = 0
-    for i in range(n):
-        values[i] = 1.0 / values[i]
+def exponentials(s: RecurrentScratch, n: i64) -> bool:
+    """exp(-x) of the first n gates into `work`."""
+    if exp(s.gates, 0, n, -1.0, s.work, s.doubt) == 0:
+        return True
+    return settle_exp(s.gates, 0, n, -1.0, s.work, s.doubt)
 
 
-def lstm_divisors(gates: vec[float], work: vec[float], n: i64) -> None:
-    """The product of the four divisors of every cell: one division serves them all."""
-    if len(gates) < 2 * STATES or len(work) < 2 * STATES or n < 0 or n > STATES // 4:
-        raise ValueError("buffer too small")
-    i: i64 = 0
-    for i in range(n):
-        work[i] = (gates[i] * gates[n + i]) * (gates[2 * n + i] * (gates[3 * n + i] + 2.0))
+def tangents(s: RecurrentScratch, x: vec[float], first: i64, n: i64, out: vec[float]) -> bool:
+    """Tanh of n numbers from `first` on, to the same places of `out`."""
+    if tanh(x, first, n, out, s.doubt) == 0:
+        return True
+    return settle_tanh(x, first, n, out, s.doubt)
 
 
-def lstm_cell(gates: vec[float], work: vec[float], cell: vec[float], n: i64, doubt: vec[float]) -> None:
-    """C = F * C + I * G, and O in place of its divisor.
+def lstm_cell(work: vec[float], cell: vec[float], n: i64) -> bool:
+    """C = F * C + I * G; O in place of its exponential.
 
-    `gates` has the divisors of I, F and O and exp(2 x) - 1 of the candidate, `work` the reciprocal of all divisors.
-    The quotients 1 / v are off by up to 5 roundings of binary64, 2**-50.7, before they are rounded to 24 bits. As v has
-    24 bits, 1 / v never comes nearer to a tie than 2**-49.
+    `work` has exp(-x) of the gates I, F and O, and G. One division serves three: the quotients 1 / v are off by up to 5
+    roundings of binary64, 2**-50.7, before they are rounded to 24 bits. As v has 24 bits, 1 / v never comes nearer to a
+    tie than 2**-49.
     """
-    if len(gates) < 2 * STATES or len(work) < 2 * STATES or len(cell) < 2 * STATES or len(doubt) < 2 * STATES:
-        raise ValueError("buffer too small")
-    if n < 0 or n > STATES // 4:
+    if len(work) < NUMBERS or len(cell) < NUMBERS or n < 0 or n > STATES // 4:
         raise ValueError("layer too large")
     i: i64 = 0
+    kept: i64 = 0
+    entered: i64 = 0
+    sums: i64 = 0
     for i in range(n):
-        g = gates[3 * n + i]
-        first = gates[i] * gates[n + i]
-        second = gates[2 * n + i] * (g + 2.0)
-        r = work[i] * second
-        s = work[i] * first
-        input_gate = r * gates[n + i]
-        t = input_gate * SPLIT
-        input_gate = t - (t - input_gate)
-        forget_gate = r * gates[i]
-        t = forget_gate * SPLIT
-        forget_gate = t - (t - forget_gate)
-        output_gate = s * (g + 2.0)
-        t = output_gate * SPLIT
-        g = g * (s * gates[2 * n + i])
-        gates[2 * n + i] = t - (t - output_gate)
-        low = g * (1.0 - BAND)
-        t = low * SPLIT
-        low = t - (t - low)
-        g = g * (1.0 + BAND)
-        t = g * SPLIT
-        g = t - (t - g)
-        d = g - low
-        v = forget_gate * cell[i]
+        a = work[i] + 1.0
+        t = a * SPLIT
+        a = t - (t - a)
+        b = work[n + i] + 1.0
+        t = b * SPLIT
+        b = t - (t - b)
+        c = work[2 * n + i] + 1.0
+        t = c * SPLIT
+        c = t - (t - c)
+        ab = a * b
+        d = ab * c
+        if d == 0.0:
+            d = 1.0
+        r = 1.0 / d
+        v = r * ab
         t = v * SPLIT
-        v = t - (t - v)
-        u = input_gate * g
+        work[2 * n + i] = t - (t - v)
+        r = r * c
+        u = r * b
+        t = u * SPLIT
+        u = (t - (t - u)) * work[3 * n + i]
         t = u * SPLIT
         u = t - (t - u)
-        a = v
-        if a < 0.0:
-            a = -a
-        b = u
-        if b < 0.0:
-            b = -b
-        c = TINY - a
-        if c < 0.0:
-            c = 0.0
-        e = TINY - b
-        if e < 0.0:
-            e = 0.0
-        h = a - HUGE
-        if h < 0.0:
-            h = 0.0
-        doubt[i] += d * d + a * c + b * e + h
+        v = r * a
+        t = v * SPLIT
+        v = (t - (t - v)) * cell[i]
+        t = v * SPLIT
+        v = t - (t - v)
+        if abs(u) * (abs(u) - TINY) >= 0.0:
+            entered += 1
+        if abs(v) * (abs(v) - TINY) >= 0.0:
+            kept += 1
         v = v + u
         t = v * SPLIT
-        cell[i] = t - (t - v)
+        v = t - (t - v)
+        cell[i] = v
+        if abs(v) <= HUGE:
+            sums += 1
+    return kept + entered + sums == 3 * n
 
 
-def divisors_of_tanh(values: vec[float], start: i64, work: vec[float], n: i64) -> None:
-    """What exp(2 x) - 1 has to be divided by for tanh."""
-    if len(values) < 2 * STATES or len(work) < 2 * STATES or n < 0 or n > STATES or start < 0 or start > STATES:
-        raise ValueError("buffer too small")
-    i: i64 = 0
-    for i in range(n):
-        work[i] = values[start + i] + 2.0
-
-
-def tanh(values: vec[float], start: i64, work: vec[float], out: vec[float], n: i64, doubt: vec[float]) -> None:
-    """Tanh from exp(2 x) - 1 and the reciprocal of its divisor."""
-    if len(values) < 2 * STATES or len(work) < 2 * STATES or len(out) < 2 * STATES or len(doubt) < 2 * STATES:
-        raise ValueError("buffer too small")
-    if n < 0 or n > STATES or start < 0 or start > STATES:
+def lstm_output(work: vec[float], hidden: vec[float], n: i64) -> bool:
+    """Tanh of the cell in `hidden`, times O."""
+    if len(work) < NUMBERS or len(hidden) < NUMBERS or n < 0 or n > STATES // 4:
         raise ValueError("layer too large")
     i: i64 = 0
+    known: i64 = 0
     for i in range(n):
-        v = values[start + i] * work[i]
-        low = v * (1.0 - BAND)
-        t = low * SPLIT
-        low = t - (t - low)
-        v = v * (1.0 + BAND)
+        v = work[2 * n + i] * hidden[i]
         t = v * SPLIT
         v = t - (t - v)
-        d = v - low
-        doubt[i] += d * d
-        out[i] = v
+        if abs(v) * (abs(v) - TINY) >= 0.0:
+            known += 1
+        hidden[i] = v
+    return known == n
 
 
-def product(a: vec[float], a0: i64, out: vec[float], n: i64, doubt: vec[float]) -> None:
-    """Out *= a."""
-    if len(a) < 2 * STATES or len(out) < 2 * STATES or len(doubt) < 2 * STATES or n < 0 or n > STATES:
+def gru_new(gates: vec[float], work: vec[float], bias: vec[float], inputs: vec[float], start: i64, n: i64) -> bool:
+    """The argument of the new gate: (bWN + r * (bBN + Wh h)) + Wx x; and u in place of its exponential.
+
+    `work` has exp(-x) of r and u; one division serves both, as in `lstm_cell`.
+    """
+    if len(gates) < NUMBERS or len(bias) < NUMBERS or len(inputs) < CHUNK + STATES or len(work) < NUMBERS:
         raise ValueError("buffer too small")
-    if a0 < 0 or a0 > STATES:
+    if n < 0 or n > STATES // 3 or start < 0 or start > CHUNK:
         raise ValueError("part out of range")
     i: i64 = 0
+    known: i64 = 0
     for i in range(n):
-        v = a[a0 + i] * out[i]
+        a = work[i] + 1.0
+        t = a * SPLIT
+        a = t - (t - a)
+        b = work[n + i] + 1.0
+        t = b * SPLIT
+        b = t - (t - b)
+        d = a * b
+        if d == 0.0:
+            d = 1.0
+        r = 1.0 / d
+        v = r * a
+        t = v * SPLIT
+        work[n + i] = t - (t - v)
+        r = r * b
+        t = r * SPLIT
+        r = t - (t - r)
+        v = bias[n + i] + gates[2 * n + i]
+        t = v * SPLIT
+        v = r * (t - (t - v))
         t = v * SPLIT
         v = t - (t - v)
-        m = v
-        if m < 0.0:
-            m = -m
-        c = TINY - m
-        if c < 0.0:
-            c = 0.0
-        doubt[i] += m * c
-        out[i] = v
+        if abs(v) * (abs(v) - TINY) >= 0.0:
+            known += 1
+        v = bias[i] + v
+        t = v * SPLIT
+        v = (t - (t - v)) + inputs[start + i]
+        t = v * SPLIT
+        gates[2 * n + i] = t - (t - v)
+    return known == n
+
+
+def gru_mix(work: vec[float], hidden: vec[float], n: i64) -> bool:
+    """H = (1 - u) * n + u * h; `work` has u and n after the room of r."""
+    if len(work) < NUMBERS or len(hidden) < NUMBERS or n < 0 or n > STATES // 3:
+        raise ValueError("layer too large")
+    i: i64 = 0
+    kept: i64 = 0
+    entered: i64 = 0
+    for i in range(n):
+        update = work[n + i]
+        v = 1.0 - update
+        t = v * SPLIT
+        v = (t - (t - v)) * work[2 * n + i]
+        t = v * SPLIT
+        v = t - (t - v)
+        u = update * hidden[i]
+        t = u * SPLIT
+        u = t - (t - u)
+        if abs(u) * (abs(u) - TINY) >= 0.0:
+            kept += 1
+        if abs(v) * (abs(v) - TINY) >= 0.0:
+            entered += 1
+        v = v + u
+        t = v * SPLIT
+        hidden[i] = t - (t - v)
+    return kept + entered == 2 * n
 
 
 def store(values: vec[float], out: vec[float], start: i64, n: i64) -> None:
     """Copy n values into a chunk."""
-    if len(values) < 2 * STATES or len(out) < CHUNK + STATES or n < 0 or n > STATES or start < 0 or start > CHUNK:
+    if len(values) < NUMBERS or len(out) < CHUNK + STATES or n < 0 or n > STATES or start < 0 or start > CHUNK:
         raise ValueError("buffer too small")
     i: i64 = 0
     for i in range(n):
         out[start + i] = values[i]
 
 
-def gru_divisors(gates: vec[float], work: vec[float], n: i64) -> None:
-    """The product of the two divisors of every cell."""
-    if len(gates) < 2 * STATES or len(work) < 2 * STATES or n < 0 or n > STATES // 3:
-        raise ValueError("buffer too small")
-    i: i64 = 0
-    for i in range(n):
-        work[i] = gates[i] * gates[n + i]
-
-
-def gru_new(
-    gates: vec[float], work: vec[float], bias: vec[float], inputs: vec[float], start: i64, n: i64, doubt: vec[float]
-) -> None:
-    """The argument of the new gate: (bWN + r * (bBN + Wh h)) + Wx x; and u in place of its divisor."""
-    if len(gates) < 2 * STATES or len(bias) < 2 * STATES or len(inputs) < CHUNK + STATES or len(doubt) < 2 * STATES:
-        raise ValueError("buffer too small")
-    if len(work) < 2 * STATES or n < 0 or n > STATES // 3 or start < 0 or start > CHUNK:
-        raise ValueError("part out of range")
-    i: i64 = 0
-    for i in range(n):
-        reset = work[i] * gates[n + i]
-        t = reset * SPLIT
-        reset = t - (t - reset)
-        update = work[i] * gates[i]
-        t = update * SPLIT
-        gates[n + i] = t - (t - update)
-        v = bias[n + i] + gates[2 * n + i]
-        t = v * SPLIT
-        v = t - (t - v)
-        v = reset * v
-        t = v * SPLIT
-        v = t - (t - v)
-        m = v
-        if m < 0.0:
-            m = -m
-        c = TINY - m
-        if c < 0.0:
-            c = 0.0
-        doubt[i] += m * c
-        v = bias[i] + v
-        t = v * SPLIT
-        v = t - (t - v)
-        v = v + inputs[start + i]
-        t = v * SPLIT
-        gates[2 * n + i] = t - (t - v)
-
-
-def gru_mix(gates: vec[float], new: vec[float], hidden: vec[float], n: i64, doubt: vec[float]) -> None:
-    """H = (1 - u) * n + u * h."""
-    if len(gates) < 2 * STATES or len(hidden) < 2 * STATES or len(doubt) < 2 * STATES or len(new) < 2 * STATES:
-        raise ValueError("buffer too small")
-    if n < 0 or n > STATES // 3:
-        raise ValueError("layer too large")
-    i: i64 = 0
-    for i in range(n):
-        update = gates[n + i]
-        v = 1.0 - update
-        t = v * SPLIT
-        v = t - (t - v)
-        v = v * new[i]
-        t = v * SPLIT
-        v = t - (t - v)
-        u = update * hidden[i]
-        t = u * SPLIT
-        u = t - (t - u)
-        a = v
-        if a < 0.0:
-            a = -a
-        b = u
-        if b < 0.0:
-            b = -b
-        c = TINY - a
-        if c < 0.0:
-            c = 0.0
-        d = TINY - b
-        if d < 0.0:
-            d = 0.0
-        doubt[i] += a * c + b * d
-        v = v + u
-        t = v * SPLIT
-        hidden[i] = t - (t - v)
-
-
-def gate_step(kind: i64, r: Recurrence, s: RecurrentScratch, index: i64, rows: i64) -> None:
+def gate_step(kind: i64, r: Recurrence, s: RecurrentScratch, index: i64, rows: i64) -> bool:
     """Step `index` of the chunk, from the recurrent product in `gates` to the new state and the output."""
     n = r.hidden
     at = index * rows
     if kind == LSTM:
-        add(s.gates, 0, s.inputs, at, 4 * n)
-        exp_plus_one(s.gates, 3 * n, s.doubt)
-        exp_minus_one(s.gates, 3 * n, s.gates, 3 * n, n)
-        lstm_divisors(s.gates, s.work, n)
-        reciprocals_of(s.work, n)
-        lstm_cell(s.gates, s.work, s.cell, n, s.doubt)
-        exp_minus_one(s.cell, 0, s.hidden, 0, n)
-        divisors_of_tanh(s.hidden, 0, s.work, n)
-        reciprocals_of(s.work, n)
-        tanh(s.hidden, 0, s.work, s.hidden, n, s.doubt)
-        product(s.gates, 2 * n, s.hidden, n, s.doubt)
+        add(s.gates, s.inputs, at, 4 * n)
+        if not (exponentials(s, 3 * n) and tangents(s, s.gates, 3 * n, n, s.work) and lstm_cell(s.work, s.cell, n)):
+            return False
+        if not (tangents(s, s.cell, 0, n, s.hidden) and lstm_output(s.work, s.hidden, n)):
+            return False
     elif kind == GRU:
-        add(s.gates, 0, s.inputs, at, 2 * n)
-        exp_plus_one(s.gates, 2 * n, s.doubt)
-        gru_divisors(s.gates, s.work, n)
-        reciprocals_of(s.work, n)
-        gru_new(s.gates, s.work, r.bias, s.inputs, at + 2 * n, n, s.doubt)
-        exp_minus_one(s.gates, 2 * n, s.gates, 2 * n, n)
-        divisors_of_tanh(s.gates, 2 * n, s.work, n)
-        reciprocals_of(s.work, n)
-        tanh(s.gates, 2 * n, s.work, s.cell, n, s.doubt)
-        gru_mix(s.gates, s.cell, s.hidden, n, s.doubt)
+        add(s.gates, s.inputs, at, 2 * n)
+        if not (exponentials(s, 2 * n) and gru_new(s.gates, s.work, r.bias, s.inputs, at + 2 * n, n)):
+            return False
+        if not (tangents(s, s.gates, 2 * n, n, s.work) and gru_mix(s.work, s.hidden, n)):
+            return False
     else:
-        add(s.gates, 0, s.inputs, at, n)
-        exp_minus_one(s.gates, 0, s.gates, 0, n)
-        divisors_of_tanh(s.gates, 0, s.work, n)
-        reciprocals_of(s.work, n)
-        tanh(s.gates, 0, s.work, s.hidden, n, s.doubt)
+        add(s.gates, s.inputs, at, n)
+        if not tangents(s, s.gates, 0, n, s.hidden):
+            return False
     store(s.hidden, s.outputs, index * n, n)
+    return True
 
 
 def int8_steps(kind: i64, r: Recurrence, s: RecurrentScratch, count: i64, rows: i64) -> bool:
@@ -711,5 +715,6 @@ def int8_steps(kind: i64, r: Recurrence, s: RecurrentScratch, count: i64, rows: 
     for index in range(count):
         if not multiply(r, s):
             return False
-        gate_step(kind, r, s, index, rows)
+        if not gate_step(kind, r, s, index, rows):
+            return False
     return True
