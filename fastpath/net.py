@@ -194,9 +194,10 @@ class Net:
         `load` makes an input of an item in the process that runs it, for example `numpy.load` of file names. Without
         `workers` it is `opt.num_threads`.
 
-        With several workers inputs are taken a few ahead of the results, and plans are made once, before the processes
-        start. AssayError, with the number of the input, for one that cannot run and for a process that dies; the other
-        results that were not yet taken are lost then.
+        With several workers inputs are taken a few ahead of the results. The plan for the first input is made before
+        the processes start, so that they share it; not with `load`, where `prepare` does that if it is called before.
+        AssayError, with the number of the input, for one that cannot run and for a process that dies; the other results
+        that were not yet taken are lost then.
         """
         items = _rows(inputs) if isinstance(inputs, Mapping) else iter(inputs)
         count = self.opt.num_threads if workers is None else workers
