@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 
 from fastpath.calibration.images import Pixels
 from fastpath.calibration.statistics import Floats
+from fastpath.layers import recycle
+from fastpath.layers.common import Scratch
 
 PIXEL_CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1, "RGBA": 4, "BGRA": 4}
 """Channels of a blob, by the name of its pixel format."""
 
 TILE = 1 << 14
 """Numbers of a picture that are computed at a time, so that they stay in cache."""
+
+_SCRATCH = Scratch()
 
 _COEFFICIENT_ONE = np.float32(2048)  # resize coefficients are fixed-point numbers with 11 fraction bits
 _OPAQUE = 255
@@ -54,20 +58,21 @@ def resized(image: Pixels, width: int, height: int) -> Pixels:
     y0, y1, cy0, cy1 = _taps(image.shape[0], height)
     channels = np.arange(image.shape[2])
     source = image.reshape(image.shape[0], -1).astype(np.int32)
-
-    def columns(taps: _Ints, coefficients: _Ints) -> _Ints:
+    across, right = _SCRATCH.array("across", (2, len(source), width * len(channels)), np.int32)
+    for products, taps, coefficients in ((across, x0, cx0), (right, x1, cx1)):
         places = taps[:, None] * len(channels) + channels
-        return source.take(places.ravel(), axis=1) * np.repeat(coefficients, len(channels))
-
-    across = (columns(x0, cx0) + columns(x1, cx1)) >> 4
+        source.take(places.ravel(), axis=1, out=products, mode="clip")  # other modes copy once more
+        products *= np.repeat(coefficients, len(channels))
+    across += right
+    across >>= 4
     down = np.empty((height, across.shape[1]), np.uint8)
-    step = max(TILE // across.shape[1], 1)
-    scratch = np.empty((2, min(step, height), across.shape[1]), np.int32)
+    step = min(max(TILE // across.shape[1], 1), height)
+    tile = _SCRATCH.array("tile", (2, step, across.shape[1]), np.int32)
     for start in range(0, height, step):
         part = slice(start, min(start + step, height))
-        upper, lower = scratch[:, : part.stop - start]
+        upper, lower = tile[:, : part.stop - start]
         for products, taps, coefficients in ((upper, y0, cy0), (lower, y1, cy1)):
-            across.take(taps[part], axis=0, out=products, mode="clip")  # other modes copy once more
+            across.take(taps[part], axis=0, out=products, mode="clip")
             products *= coefficients[part, None]
             products >>= 16
         upper += lower
@@ -116,7 +121,7 @@ def planes(image: Pixels, pixel: str) -> list[NDArray[np.uint8]]:
 
 def normalised(channels: Sequence[NDArray[np.uint8]], mean: Sequence[float], norm: Sequence[float]) -> Floats:
     """Each value * norm + bias in one rounding, with bias = f32(-mean * norm), as machines with FMA do."""
-    blob = np.empty((len(channels), *channels[0].shape), np.float32)
+    blob = recycle.blob((len(channels), *channels[0].shape))
     for c, plane in enumerate(channels):
         factor = np.float32(norm[c])
         bias = -np.float32(mean[c]) * factor
