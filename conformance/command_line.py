@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import json
 import sys
@@ -128,6 +129,9 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m confo
     options = parser(program).parse_args(words)
     try:
         return _COMMANDS.get(options.command, _run)(options, tested)
+    except ImportError as error:
+        print(f"broken: {error}; what only some commands need comes with ncnn-assay[conformance]", file=sys.stderr)
+        return BROKEN
     except (AdapterBroken, ReportFault, OSError) as error:
         print(f"broken: {error}", file=sys.stderr)
         return BROKEN
@@ -254,8 +258,17 @@ def _report_stream(path: Path | None) -> contextlib.AbstractContextManager[IO[st
 
 def find_deviations(path: Path | None, adapter: str) -> list[Deviation]:
     """The entries of a file, or of the one beside the adapter; none where neither is there."""
-    beside = path or DEVIATIONS / f"{adapter.partition('-')[0]}.toml"
+    beside = path or _beside(adapter)
     return read_deviations(beside) if path or beside.exists() else []
+
+
+def _beside(adapter: str) -> Path:
+    """A TOML file with the name of the adapter, or of the module that makes it."""
+    module, colon, _ = adapter.partition(":")
+    found = importlib.util.find_spec(module) if colon else None
+    if found is not None and found.origin:
+        return Path(found.origin).with_suffix(".toml")
+    return DEVIATIONS / f"{adapter.partition('-')[0]}.toml"
 
 
 def spec_tracer() -> Tracer:

