@@ -1,7 +1,7 @@
 """Derived cases come from the spec, so they prove nothing about it. The real runtime does.
 
 ncnn's RNN and GRU take exp and tanh from the C library. With these instead of its own, the spec has the wheel's bits in
-every case (every second is run here). ncnn's LSTM has vector forms of its own, and is held to the tolerance of the case.
+every case; every second is run here. ncnn's LSTM has vector forms of its own, and is held to the tolerance of the case.
 """
 
 from __future__ import annotations
