@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastpath.calibration.statistics import Floats
+from fastpath.layers.common import Scratch
 
 SIDE_BY_SIDE = 16
 """From so many sequences on, numpy's reduction along the outer axis is used: it adds row after row."""
@@ -31,13 +32,15 @@ SMALLEST_EXPONENT = -125
 
 ZERO = np.float32(0)
 
+_SCRATCH = Scratch()
+
 _UNITS = 2.0**23  # a normal number is at least so many units, and less than twice as many
 _OFFSET = 1000  # makes exponents positive
 
 
 def added(sums: Floats, terms: Floats) -> Floats:
     """Each of `sums` with its column of `terms` (n, sums) added to it, one after the other."""
-    rows = np.empty((len(terms) + 1, len(sums)), np.float32)
+    rows = _SCRATCH.array("rows", (len(terms) + 1, len(sums)))
     rows[0] = sums
     rows[1:] = terms
     return last_sums(rows)
