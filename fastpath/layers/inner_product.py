@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastpath.layers import recycle
 from fastpath.layers.activation import Activation
 from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, floats, only_bottom, weights
 from fastpath.layers.epilogue import (
@@ -20,7 +21,7 @@ from fastpath.layers.epilogue import (
     read_weight_scales,
 )
 from fastpath.layers.integer_product import FloatMatrix, IntegerMatrix
-from fastpath.rounding import quantize_to_floats
+from fastpath.rounding import BLOCK, quantize_to_floats
 from spec.graph import Layer
 
 
@@ -65,7 +66,9 @@ def prepare_inner_product(layer: Layer) -> Operator:
         if not by_row and blob.size != num_input:
             raise fault(layer, f"has weights for {num_input} values, but its bottom blob has shape {blob.shape}")
         columns = np.ascontiguousarray(codes(blob).reshape(-1, num_input)).T
-        sums = np.empty((num_output, columns.shape[1]), np.float32)
+        if by_row and isinstance(matrix, IntegerMatrix):
+            return [rows_of(matrix, columns, epilogue)]
+        sums = recycle.blob((num_output, columns.shape[1]))
         if sums.size == 1 and isinstance(matrix, FloatMatrix):
             sums[0, 0] = in_four_sums(matrix.weights.reshape(-1), columns.reshape(-1))
         else:
@@ -74,6 +77,16 @@ def prepare_inner_product(layer: Layer) -> Operator:
         return [np.ascontiguousarray(sums.T) if by_row else sums.reshape(-1)]
 
     return operator
+
+
+def rows_of(matrix: IntegerMatrix, columns: Floats, epilogue: Epilogue) -> Floats:
+    """The float steps of exact sums, (n, num_output) for codes (K, n): whole rows at a time, which stay in cache."""
+    top = recycle.blob((columns.shape[1], matrix.weights.shape[1]))
+    matrix.multiply(columns[np.newaxis], top.T[np.newaxis])
+    step = max(BLOCK // top.shape[1], 1)
+    for first in range(0, len(top), step):
+        epilogue(top[first : first + step].T)
+    return top
 
 
 def in_four_sums(a: Floats, b: Floats) -> np.float32:

@@ -127,6 +127,7 @@ class Routes:
 
     def __init__(self, flow: CodeFlow) -> None:
         self.flow = flow
+        self._climbed: dict[tuple[int, bytes, bytes], Stairs | None] = {}
         self.tracer = Tracer(flow.layers, flow.blobs, flow.hidden | flow.maps)
         self.readable = [index for index in flow.convolutions if self._reads_floats(index)]
         self.names = {flow.layers[index].tops[0]: index for index in flow.convolutions if self._may_feed(index)}
@@ -179,8 +180,11 @@ class Routes:
         return {source.convolution.layer.tops[0] for source in sources}
 
     def _climbs(self, source: Source) -> bool:
-        """Whether integers stand for the float steps of a source."""
-        source.stairs = source.convolution.of_channels(source.channels).stairs(source.scales)
+        """Whether integers stand for the float steps of a source, found once for the same channels and scales."""
+        key = source.index, source.channels.tobytes(), source.scales.tobytes()
+        if key not in self._climbed:
+            self._climbed[key] = source.convolution.of_channels(source.channels).stairs(source.scales)
+        source.stairs = self._climbed[key]
         return source.stairs is not None
 
     def _find_routes(self) -> tuple[list[Route], set[str]]:
