@@ -1,13 +1,15 @@
 """Derived cases come from the spec, so they prove nothing about it. The real runtime does.
 
-ncnn's RNN and GRU take exp and tanh from the C library. With these instead of its own, the spec has the wheel's bits in
-every case; every second is run here. ncnn's LSTM has vector forms of its own, and is held to the tolerance of the case.
+ncnn's portable layers, and the wheel's RNN and GRU, take exp and tanh from the C library. With these instead of its
+own, the spec has their bits in every case; every second is run here. The wheel's LSTM has vector forms of its own, and
+is held to the tolerance of the case; the portable one is in the cases of the strict build.
 """
 
 from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import platform
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,9 +17,10 @@ import pytest
 from conformance.adapters.spec_adapter import SpecAdapter
 from conformance.case import Case
 from conformance.levels import judge
-from conformance.suites import recurrent
+from conformance.suites import all_cases, recurrent
+from conformance.tensor import Tensor
 from spec.binary32 import f32
-from spec.layers import gru, rnn
+from spec.layers import gru, lstm, rnn
 
 BELOW_HALF = "/below-half/"
 """The wheel rounds 0.49999997 to 1 there."""
@@ -40,10 +43,28 @@ def spec_with_the_functions_of_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sp
     def logistic(value: float) -> float:
         return f32(1.0 / f32(1.0 + expf(-value)))
 
-    for module in (rnn, gru):
+    for module in (rnn, gru, lstm):
         monkeypatch.setattr(module, "tanh", tanhf)
-    monkeypatch.setattr(gru, "logistic", logistic)
+    for module in (gru, lstm):
+        monkeypatch.setattr(module, "logistic", logistic)
     yield SpecAdapter()
+
+
+def test_with_the_functions_of_c_the_spec_has_the_bits_of_the_portable_layers(
+    spec_with_the_functions_of_c: SpecAdapter,
+) -> None:
+    """Of all three layers, and of a projection; and of what was recorded of RNN and GRU."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("the values were seen with glibc")
+    chosen = [case for case in all_cases("recurrent") if case.source.kind == "observed" and case.operation == "infer"]
+    chosen = [case for case in chosen if "/strict-build/" in case.id or ("/real/" in case.id and "lstm" not in case.id)]
+    assert {case.layers[0] for case in chosen} == {"RNN", "GRU", "LSTM"}
+    assert len(chosen) == 33
+    assert [case.id for case in chosen if not exactly(case, spec_with_the_functions_of_c.run(case))] == []
+
+
+def exactly(case: Case, got: dict[str, Tensor]) -> bool:
+    return judge("exact", case.expected, got).agrees
 
 
 def test_with_the_functions_of_c_the_spec_has_the_bits_of_the_wheel(spec_with_the_functions_of_c: SpecAdapter) -> None:
