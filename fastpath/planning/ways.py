@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
+from librt.vecs import vec
+from mypy_extensions import u8
 
 from fastpath import kernels
+from fastpath.arena import Buffer, byte_buffer
 from fastpath.kernels import Kernels
 from fastpath.kernels.packing import round_up
+from fastpath.kernels.source.capacity import FEATURES, SLACK
 from fastpath.planning.routes import Delivery, Route, Routes, Source
 from fastpath.planning.shapes import NO_PADS
 from fastpath.steps.calls import Action
@@ -29,6 +35,11 @@ class Ways:
         self.shelves = Shelves()
         self.storages = {id(route): self._shelf(route) for route in routes.routes}
         self.filled: set[int] = set()
+
+    @cached_property
+    def passing(self) -> Buffer[vec[u8]]:
+        """The arena of codes that are copied at once: all sources write to its start."""
+        return byte_buffer(FEATURES + SLACK)
 
     def storage(self, index: int) -> Storage | None:
         """The feature map of the route that a convolution reads."""
@@ -74,8 +85,7 @@ class Ways:
             run, kernel = dense_to_codes(level, workshop, repeated, source.stairs, bottom, top, pads)
             return [run], kernel
         pixel = round_up(source.channels.size, PIXEL)
-        own = self.shelves.storage(*source.size, pixel, NO_PADS, only.route.zero)
-        own.spare = True
+        own = Storage(self.passing, *source.size, pixel, *NO_PADS, only.route.zero, spare=True)
         run, kernel = dense_to_codes(level, workshop, repeated, source.stairs, bottom, own, pads)
         actions, first = [run], 0
         for item in source.deliveries:
