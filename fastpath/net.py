@@ -54,6 +54,7 @@ class Net:
         self._operators: list[Operator] = []
         self._blobs: list[str] = []
         self._known: set[str] = set()
+        self._outputs: set[str] = set()
         self._producers: dict[str, int] = {}
         self._plans = Plans()
 
@@ -109,6 +110,7 @@ class Net:
         self._operators = []
         self._blobs = []
         self._known = set()
+        self._outputs = set()
         self._producers = {}
         self._plans = Plans()
 
@@ -148,7 +150,7 @@ class Net:
         it is done. Where a plan of compiled kernels fits, an output comes with all others.
         """
         layers = self._loaded().layers
-        plan = self._plan(fed) if not computed else None
+        plan = self._plan(fed) if not computed and wanted in self._outputs else None
         if plan is not None and wanted in plan.outputs:
             computed.update(plan.run(fed))
             return
@@ -321,6 +323,7 @@ class Net:
         self._graph = graph
         self._blobs = graph.blob_names()
         self._known = set(self._blobs)
+        self._outputs = set(graph.output_names())
 
     def _prepare(self, graph: Graph) -> None:
         self.opt.warn_of_unheeded()
