@@ -153,7 +153,8 @@ class CompiledInput:
         count, step = len(rows), round_up(self.rows, ROWS)
         padded = shop.rows.items[: count * self.pitch].reshape(count, self.pitch)
         padded[:, : self.width] = rows
-        padded[:, self.width :] = 0.0
+        if self.width < self.pitch:
+            padded[:, self.width :] = 0.0
         scratch = shop.record(self.level)
         if not self.level.recurrent.input_codes(self.record, scratch, count):
             return False

@@ -331,7 +331,7 @@ def words_of(packed: vec[i64], quarter: i64, out: vec[i16], start: i64) -> None:
         out[start + 3 * quarter + i] = i16((c >> 24) - 128)
 
 
-def float_sums(acc: vec[i32], start: i64, excess: i64, n: i64, out: vec[float]) -> None:
+def float_sums(acc: vec[i32], start: i64, excess: i32, n: i64, out: vec[float]) -> None:
     """Sums, less their excess, as floats."""
     if len(acc) < ACCUMULATORS or len(out) < NUMBERS or n < 0 or n > STATES:
         raise ValueError("buffer too small")
@@ -339,10 +339,10 @@ def float_sums(acc: vec[i32], start: i64, excess: i64, n: i64, out: vec[float]) 
         raise ValueError("sums out of range")
     i: i64 = 0
     for i in range(n):
-        out[i] = float(i64(acc[start + i]) - excess)
+        out[i] = float(i64(acc[start + i]) - i64(excess))
 
 
-def float_pairs(acc: vec[i32], start: i64, excess: i64, half: i64, out: vec[float]) -> None:
+def float_pairs(acc: vec[i32], start: i64, excess: i32, half: i64, out: vec[float]) -> None:
     """Sum i, less its excess, plus 2**26 times sum half + i as one float: one conversion serves two sums."""
     if len(acc) < ACCUMULATORS or len(out) < NUMBERS or half < 0 or half > STATES // 2:
         raise ValueError("buffer too small")
@@ -350,21 +350,8 @@ def float_pairs(acc: vec[i32], start: i64, excess: i64, half: i64, out: vec[floa
         raise ValueError("sums out of range")
     i: i64 = 0
     for i in range(half):
-        high = i64(acc[start + half + i]) - excess
-        out[i] = float((i64(acc[start + i]) - excess) + (high << 26))
-
-
-def split_pairs(values: vec[float], half: i64) -> None:
-    """From numbers a + b * 2**26, with a and b below 2**25, to as many times a and then as many times b."""
-    if len(values) < NUMBERS or half < 0 or half > STATES // 2:
-        raise ValueError("buffer too small")
-    i: i64 = 0
-    for i in range(half):
-        v = values[i]
-        # Beside 1.5 * 2**78 a number keeps only its multiples of 2**26.
-        high = (v + 4.533471823554859e23) - 4.533471823554859e23
-        values[i] = v - high
-        values[half + i] = high * 1.4901161193847656e-08
+        high = i64(acc[start + half + i]) - i64(excess)
+        out[i] = float((i64(acc[start + i]) - i64(excess)) + (high << 26))
 
 
 def descale(gates: vec[float], reciprocals: vec[float], inverse: float, n: i64) -> None:
@@ -382,6 +369,30 @@ def descale(gates: vec[float], reciprocals: vec[float], inverse: float, n: i64) 
         v = v * f
         t = v * SPLIT
         gates[i] = t - (t - v)
+
+
+def descale_pairs(gates: vec[float], reciprocals: vec[float], inverse: float, half: i64) -> None:
+    """The same for pairs: from a + b * 2**26, whole numbers below 2**24, to as many times a and then as many times b.
+
+    Their 24 bits need no rounding.
+    """
+    if len(gates) < NUMBERS or len(reciprocals) < NUMBERS or half < 0 or half > STATES // 2:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    for i in range(half):
+        v = gates[i]
+        # Beside 1.5 * 2**78 a number keeps only its multiples of 2**26.
+        high = (v + 4.533471823554859e23) - 4.533471823554859e23
+        f = reciprocals[i] * inverse
+        t = f * SPLIT
+        v = (v - high) * (t - (t - f))
+        t = v * SPLIT
+        gates[i] = t - (t - v)
+        f = reciprocals[half + i] * inverse
+        t = f * SPLIT
+        v = (high * 1.4901161193847656e-08) * (t - (t - f))
+        t = v * SPLIT
+        gates[half + i] = t - (t - v)
 
 
 def clear(values: vec[float], n: i64) -> None:
@@ -469,7 +480,7 @@ def input_gates(p: RecurrentInput, s: RecurrentScratch, count: i64) -> None:
         descale_inputs(p, s.inputs, row * p.rows, s.inverses[row], p.rows)
 
 
-def quantize(r: Recurrence, s: RecurrentScratch, scale: float) -> i64:
+def quantize(r: Recurrence, s: RecurrentScratch, scale: float) -> i32:
     """The codes of the hidden state; returns by how much every sum of products will be too large."""
     quarter = r.k >> 2
     pack_codes(s.hidden, scale, quarter, s.work)
@@ -477,7 +488,7 @@ def quantize(r: Recurrence, s: RecurrentScratch, scale: float) -> i64:
     if r.words:
         words_of(s.packed, quarter, s.words, s.words_start)
         return 0
-    return (bytes_of(s.packed, quarter, s.bytes_, s.bytes_start) - 128 * r.k) * 128
+    return i32((bytes_of(s.packed, quarter, s.bytes_, s.bytes_start) - 128 * r.k) * 128)
 
 
 def multiply(r: Recurrence, s: RecurrentScratch) -> bool:
@@ -503,10 +514,10 @@ def multiply(r: Recurrence, s: RecurrentScratch) -> bool:
         rows += r.counts[i]
     if r.k <= PAIRED:
         float_pairs(s.acc, s.acc_start, excess, rows >> 1, s.gates)
-        split_pairs(s.gates, rows >> 1)
+        descale_pairs(s.gates, r.reciprocals, rounded(1.0 / scale), rows >> 1)
     else:
         float_sums(s.acc, s.acc_start, excess, rows, s.gates)
-    descale(s.gates, r.reciprocals, rounded(1.0 / scale), rows)
+        descale(s.gates, r.reciprocals, rounded(1.0 / scale), rows)
     return True
 
 
