@@ -484,6 +484,15 @@ def test_the_plan_of_a_net_can_be_read() -> None:
     ]
 
 
+def test_a_profile_times_the_plan() -> None:
+    """The first one, too: layers with nothing to do in the plan take no time."""
+    require_compiled()
+    layers = [convolution("first", "in", "a", square(3, 5, 8)), Layer("Split", "split", ["a"], ["b", "c"])]
+    layers += [convolution("second", "b", "d", square(8, 5, 8)), convolution("third", "c", "e", square(8, 5, 8))]
+    times = Net.from_graph(Graph([input_layer(), *layers])).profile({"in": image((3, 5, 5))}, runs=2)
+    assert [row.layer.name for row in times] == ["first", "second", "third"]
+
+
 def loaded(folder: Path) -> Net:
     net = Net()
     net.load_param(folder / "int8-kl.param")
