@@ -15,8 +15,12 @@ from fastpath.layers.epilogue import descales
 SIDE_BY_SIDE = 1 << 25
 """Numbers of all candidates of an activation scale that are in memory at once."""
 
-PIXELS = 32
+FEWEST_PIXELS = 8
+MOST_PIXELS = 32
 """Pixels of one matrix product."""
+
+UNROLLED = 1 << 18
+"""Numbers of unrolled codes in one matrix product, about, so that they stay in cache."""
 
 
 def bottom_totals(
@@ -26,6 +30,8 @@ def bottom_totals(
     codes = form.codes(weight_scales)
     exact = is_exact(codes)
     scales = np.array(weight_scales, np.float32).repeat(form.outputs)
+    scales_of_tries = np.array(tries, np.float32)
+    factors = np.stack([descales(scale, scales) for scale in scales_of_tries], axis=1)
     scratch = Scratch()
     for bottom, top in pairs:
         image = form.image(bottom)
@@ -34,8 +40,8 @@ def bottom_totals(
         step = min(max(SIDE_BY_SIDE // (image.size + x.size), 1), len(tries))
         found = []
         for first in range(0, len(tries), step):
-            some = np.array(tries[first : first + step], np.float32)
-            y = _side_by_side(form, image, codes, exact, scales, some, scratch)
+            some = scales_of_tries[first : first + step]
+            y = _side_by_side(form, image, codes, exact, some, factors[:, first : first + step], scratch)
             if form.in_rows(bottom):
                 y = y.swapaxes(0, 1)
             y = np.ascontiguousarray(y).reshape(-1, 1, len(some))
@@ -48,16 +54,16 @@ def bottom_totals(
 
 
 def _side_by_side(
-    form: Form, image: Floats, codes: Floats, exact: bool, weight_scales: Floats, tries: Floats, scratch: Scratch
+    form: Form, image: Floats, codes: Floats, exact: bool, tries: Floats, factors: Floats, scratch: Scratch
 ) -> Floats:
-    """The int8 outputs (num_output, pixels, tries) for each activation scale."""
+    """The int8 outputs (num_output, pixels, tries) for each activation scale; `factors` (num_output, tries) descale."""
     windows = form.windows(quantized(image, tries, scratch))
     k, outputs, (h, w) = codes.shape[1], len(codes), windows.shape[3:5]
     matrix = codes.reshape(form.groups, -1, k)
     top = scratch.array("top", (outputs, h * w * len(tries)))
     by_group = top.reshape(form.groups, matrix.shape[1], -1)
-    high, wide = max(PIXELS // w, 1), -(-w // -(-w // PIXELS))
-    factors = np.stack([descales(scale, weight_scales) for scale in tries], axis=1)
+    pixels = min(max(UNROLLED // (k * len(tries)), FEWEST_PIXELS), MOST_PIXELS)
+    high, wide = max(pixels // w, 1), -(-w // -(-w // pixels))
     factors = np.tile(factors, high * wide)
     for y in range(0, h, high):
         for left in range(0, w, wide):
