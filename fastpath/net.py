@@ -412,8 +412,8 @@ class Extractor:
     def each(self, names: Sequence[str | int]) -> Iterator[Array]:
         """Blobs one by one, as `extract` with type 1 and without a copy, but computed when they are taken.
 
-        Without int8 layers all come from one plan where one fits. Who is done with a blob before the next one lets its
-        memory be used again.
+        Without int8 layers all come from one plan where one fits. A blob is good until the next one is taken: it may be
+        a view of memory that the plan uses again.
         """
         wanted = [self._net.blob_name(name) for name in names]
         missing = [name for name in wanted if name not in self._fed]

@@ -29,7 +29,7 @@ HELD_BYTES = 2 << 30
 Activations = Callable[[Sequence[Floats], Sequence[str]], Iterable[Floats]]
 """Runs the float network on one sample, a blob for each Input layer in file order, and gives the blobs asked for.
 
-A blob may be computed when it is taken: who is done with it before the next one lets its memory be used again.
+A blob may be computed when it is taken, and need not be good any more when the next one is taken.
 """
 
 Tick = Callable[[], None]

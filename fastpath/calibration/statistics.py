@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastpath import kernels
 from fastpath.arena import int_buffer, word_buffer
+from fastpath.calibration.pool import Pool
 from fastpath.kernels.source.counting import PIECE, STRIDE, TABLES
 
 Floats = NDArray[np.float32]
@@ -77,11 +78,10 @@ class Magnitudes:
 
 def magnitudes_of(values: Floats) -> Magnitudes:
     """What statistics need of a blob; ValueError for NaN and infinity, which no scale fits."""
-    flat = np.ascontiguousarray(values).reshape(-1)
-    packed, largest = _packed_by_kernels(flat) if kernels.COMPILED else _packed(flat)
+    packed, largest = _packed_by_kernels(values) if kernels.COMPILED else _packed(values)
     if not np.isfinite(largest):
-        raise ValueError(f"the activations hold {float(flat[~np.isfinite(flat)][0])}")
-    return Magnitudes(packed, float(largest) if largest >= SMALLEST else 0.0, flat.size)
+        raise ValueError(f"the activations hold {float(values[~np.isfinite(values)][0])}")
+    return Magnitudes(packed, float(largest) if largest >= SMALLEST else 0.0, values.size)
 
 
 def blob_range(values: Floats, sample: int) -> Range:
@@ -133,14 +133,8 @@ class _Workshop(threading.local):
             self.bits, self.packed = int_buffer(PIECE, aligned=False), int_buffer(PIECE + 1, aligned=False)
             self.bins, self.tables = word_buffer(PIECE, aligned=False), int_buffer(TABLES, aligned=False)
             self.numbers, self.magnitudes = (each.items.view(np.float32) for each in (self.bits, self.packed))
-            self.ready, self._room = True, np.empty(0, np.float32)
+            self.ready, self.pool = True, Pool()
         return self
-
-    def room(self, size: int) -> Floats:
-        """Room for so many numbers, the same at every call."""
-        if self._room.size < size:
-            self._room = np.empty(size, np.float32)
-        return self._room
 
 
 _WORKSHOP = _Workshop()
@@ -149,15 +143,27 @@ _WORKSHOP = _Workshop()
 def _packed_by_kernels(values: Floats) -> tuple[Floats, np.float32]:
     """The same as `_packed`."""
     counting, shop = kernels.wide().counting, _WORKSHOP.open()
-    found, count, largest = shop.room(values.size), 0, 0
-    for start in range(0, values.size, PIECE):
-        piece = values[start : start + PIECE]
-        shop.numbers[: piece.size] = piece
+    found, count, largest = shop.pool.room(values.size), 0, 0
+    for piece in _pieces(values):
+        np.copyto(shop.numbers[: piece.size].reshape(piece.shape), piece)
         largest = max(largest, counting.largest(shop.bits.data, piece.size))
         packed = counting.pack(shop.bits.data, piece.size, shop.packed.data)
         found[count : count + packed] = shop.magnitudes[:packed]
         count += packed
-    return found[:count].copy(), np.int32(largest).view(np.float32)
+    return shop.pool.keep(count), np.int32(largest).view(np.float32)
+
+
+def _pieces(values: Floats) -> Iterator[Floats]:
+    """The values in their order, at most `PIECE` at a time."""
+    if values.flags.c_contiguous:
+        values = values.reshape(-1)
+    elif values[0].size > PIECE:
+        for part in values:
+            yield from _pieces(part)
+        return
+    step = PIECE // values[0].size if values.size else 1
+    for start in range(0, len(values), step):
+        yield values[start : start + step]
 
 
 def _counted_by_kernels(blobs: Sequence[Floats], absmax: np.float32) -> Counts:

@@ -22,9 +22,8 @@ from fastpath.float_plan.elementwise import added, rectified
 from fastpath.float_plan.flow import Flow
 from fastpath.float_plan.layer_kinds import IN_PLACE, LEAVES_GAPS, Kind, Planned, multiplications
 from fastpath.float_plan.places import Cells, OutOfRoom, Place
-from fastpath.float_plan.plan import FloatPlan
+from fastpath.float_plan.plan import FloatPlan, Leaving, copy_of
 from fastpath.float_plan.pooling import max_pooling
-from fastpath.layers import recycle
 from fastpath.layers.common import Floats, Operator
 from fastpath.planning.plan import PlanRow, operator_row
 from fastpath.planning.shapes import shape_of
@@ -52,13 +51,6 @@ def float_plan(graph: Graph, operators: Sequence[Operator], blobs: Blobs, wanted
         return None
 
 
-def copy_of(place: Place) -> Floats:
-    """The pixels as an array of their own."""
-    image = recycle.blob(place.image.shape)
-    np.copyto(image, place.image)
-    return image
-
-
 class _OperatorStep:
     """A layer that stays with numpy: `maps` are the bottoms that it reads from places, by their position."""
 
@@ -67,7 +59,8 @@ class _OperatorStep:
 
     def __call__(self, blobs: Blobs) -> None:
         """Run the operator on arrays."""
-        bottoms = [copy_of(self.maps[i]) if i in self.maps else blobs[name] for i, name in enumerate(self.sources)]
+        copies = {i: copy_of(place.image) for i, place in self.maps.items()}
+        bottoms = [copies[i] if i in copies else blobs[name] for i, name in enumerate(self.sources)]
         blobs.update(zip(self.tops, self.run(bottoms), strict=True))
 
 
@@ -81,17 +74,6 @@ class _Enter:
         """Copy it."""
         np.copyto(self.place.image, blobs[self.source])
         self.place.gaps.fill(0.0)
-
-
-class _Leave:
-    """A feature map that becomes an array under some names."""
-
-    def __init__(self, place: Place, names: Sequence[str]) -> None:
-        self.place, self.names = place, names
-
-    def __call__(self, blobs: Blobs) -> None:
-        """Copy it."""
-        blobs.update(dict.fromkeys(self.names, copy_of(self.place)))
 
 
 class _Rename:
@@ -182,7 +164,8 @@ class _Builder:
         if flow.needs_border(layer.tops[0]) or planned.kind in LEAVES_GAPS:
             calls += cleared(top)
         leaving = self.leaving[layer.tops[0]]
-        return [*entries, Calls(calls), *([_Leave(top, leaving)] if leaving else [])]
+        made: list[Step] = [*entries, Calls(calls)]
+        return [Leaving(_Sequence(made), top.image, leaving)] if leaving else made
 
     def _calls(self, planned: Planned, bottoms: list[Place], top: Place) -> list[Call]:
         layer, kind, bottom = planned.layer, planned.kind, bottoms[0]

@@ -106,3 +106,13 @@ def test_upstream_examines_the_first_depth_slice_only() -> None:
     assert fast.examined_values(values, upstream=True).ravel().tolist() == [0, 1, 2, 3, 12, 13, 14, 15]
     assert spec.examined_values(blob, upstream=True) == [0, 1, 2, 3, 12, 13, 14, 15]
     assert fast.examined_values(values).size == len(spec.examined_values(blob)) == 24
+
+
+@pytest.mark.parametrize("shape", [(5, 300, 400), (70, 30, 40), (3, 2, 40000), (2, 0, 7)])
+def test_views_of_maps_with_borders_are_seen_without_the_borders(shape: tuple[int, int, int]) -> None:
+    bordered = np.full((*shape[:2], shape[2] + 3), np.inf, np.float32)
+    image = bordered[:, :, : shape[2]]
+    image[...] = np.random.default_rng(1).integers(-3, 4, shape)
+    found = fast.magnitudes_of(image)
+    assert np.array_equal(found.values, np.abs(image[image != 0]))
+    assert (found.absmax, found.size) == (np.abs(image).max(initial=0), image.size)

@@ -15,6 +15,7 @@ from fastpath import Net
 from fastpath.arena import int_buffer
 from fastpath.float_plan import builder
 from fastpath.float_plan.builder import float_plan
+from fastpath.float_plan.plan import FloatPlan
 from fastpath.kernels.source.cells import CELLS
 from fastpath.layers.common import Array
 from fastpath.planning.plan import Plan
@@ -105,7 +106,7 @@ def assert_plan_agrees(network: Network) -> Plan:
     return plan
 
 
-def small_plan(graph: Graph, net: Net, blobs: dict[str, Array], wanted: list[str]) -> Plan:
+def small_plan(graph: Graph, net: Net, blobs: dict[str, Array], wanted: list[str]) -> FloatPlan:
     """A plan also where layer by layer would do."""
     worth_it, builder.WORTH_IT = builder.WORTH_IT, 0
     try:
@@ -266,6 +267,27 @@ def test_all_inferences_of_a_network_have_the_same_bits(monkeypatch: pytest.Monk
         first = next(blobs).tobytes()
         assert next(blobs).tobytes() in found
         assert next(blobs).tobytes() == first
+
+
+def test_blobs_taken_one_by_one_are_those_of_one_run() -> None:
+    """In the order asked for, which is not that of the layers, with a layer that works in place, and one blob twice."""
+    require_compiled()
+    network = Network((4, 9, 9))
+    stem = network.convolution("stem", "in", 4, 6, 3, pad=1, activation=0)
+    (clipped,) = network.add("ReLU", "clipped", [stem])
+    deep = network.convolution("deep", clipped, 6, 6, 3, pad=1)
+    network.convolution("last", deep, 6, 6, 3, pad=1)
+    graph = Graph(network.layers)
+    net = Net.from_graph(graph)
+    net.opt.use_compiled_kernels = False
+    fed = {"in": network.data}
+    expected = net.infer(fed, ["stem", "clipped", "deep", "last"])
+    for wanted in (["stem", "clipped", "deep", "last"], ["deep", "stem", "last", "clipped", "stem"]):
+        plan = small_plan(graph, net, {**fed, **expected}, wanted)
+        together = plan.run(fed)
+        for name, blob in zip(wanted, plan.each(fed), strict=True):
+            assert np.array_equal(blob, together[name])
+            assert np.abs(blob - expected[name]).max() <= TOLERANCE * np.abs(expected[name]).max()
 
 
 def test_a_network_without_much_to_do_has_no_plan() -> None:
