@@ -127,29 +127,17 @@ def dense_to_blob(
     out_h, out_w = size
     leave = Exit(convolution, excess)
     rows_at_once = max(min(FLOAT_TILE // (padded * out_w), out_h), 1)
-    origin = bottom.feature(kernels, *pads)
     calls = []
     for y in range(0, out_h, rows_at_once):
         count = min(rows_at_once, out_h - y)
         plane = round_up(count * out_w + GROUP, 16)
-        feature = kernels.records.Feature(
-            bottom.buffer.data, origin.start + y * convolution.window.stride[0] * bottom.row, bottom.row, bottom.pixel
-        )
+        feature = bottom.feature(kernels, pads[0] - y * convolution.window.stride[0], pads[1])
         window = window_record(kernels, convolution.window, count, out_w)
         rows = tile_rows(convolution.window, count, out_w, convolution.weight.shape[1], GROUP)
         sums = workshop.sums.items[: n * plane].reshape(n, plane)[:, : count * out_w]
         part = slice(y * out_w, (y + count) * out_w)
         calls.append(((feature, window, weights, workshop.scratch(kernels), rows, 1, plane), sums, part))
-    run = kernels.dense.accumulate
-
-    def convolve() -> Array:
-        top = np.empty((n, out_h * out_w), leave.dtype)
-        for arguments, sums, part in calls:
-            run(*arguments)
-            leave(sums, top[:, part])
-        return top.reshape(n, out_h, out_w)
-
-    return convolve, kernel_name(kernels, weights)
+    return leave.by_tiles(kernels.dense.accumulate, calls, (n, out_h, out_w)), kernel_name(kernels, weights)
 
 
 def dense_to_map(
@@ -262,9 +250,7 @@ def _accumulate_rows(
 ) -> tuple[object, ...]:
     """The arguments of `accumulate` for some rows (first, count, width) of the output, pixel after pixel."""
     y, count, out_w = rows
-    origin = bottom.feature(kernels, *pads)
-    place = origin.start + y * convolution.window.stride[0] * bottom.row
-    feature = kernels.records.Feature(bottom.buffer.data, place, bottom.row, bottom.pixel)
+    feature = bottom.feature(kernels, pads[0] - y * convolution.window.stride[0], pads[1])
     window = window_record(kernels, convolution.window, count, out_w)
     tile = tile_rows(convolution.window, count, out_w, convolution.weight.shape[1], GROUP)
     step = round_up(convolution.num_output, GROUP)

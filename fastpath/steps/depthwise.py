@@ -76,24 +76,12 @@ def depthwise_to_blob(
     step = bottom.pixel if bottom.pixel == round_up(n, 16) and not bottom.offset else n
     weights = depthwise_weights(kernels, widened(convolution, step), bottom)
     rows_at_once = max(min(FLOAT_TILE // (step * out_w), out_h), 1)
-    origin = bottom.feature(kernels, *pads)
     calls = []
     for y in range(0, out_h, rows_at_once):
         count = min(rows_at_once, out_h - y)
-        feature = kernels.records.Feature(
-            bottom.buffer.data, origin.start + y * convolution.window.stride[0] * bottom.row, bottom.row, bottom.pixel
-        )
+        feature = bottom.feature(kernels, pads[0] - y * convolution.window.stride[0], pads[1])
         window = window_record(kernels, convolution.window, count, out_w)
         sums = workshop.sums.items[: count * out_w * step].reshape(count * out_w, step).T[:n]
         part = slice(y * out_w, (y + count) * out_w)
         calls.append(((feature, window, weights, workshop.scratch(kernels)), sums, part))
-    run = kernels.depthwise.accumulate
-
-    def convolve() -> Array:
-        top = np.empty((n, out_h * out_w), leave.dtype)
-        for arguments, sums, part in calls:
-            run(*arguments)
-            leave(sums, top[:, part])
-        return top.reshape(n, out_h, out_w)
-
-    return convolve, f"depthwise {kernels.name}"
+    return leave.by_tiles(kernels.depthwise.accumulate, calls, (n, out_h, out_w)), f"depthwise {kernels.name}"

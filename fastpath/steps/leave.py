@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from fastpath.steps.workshop import Workshop
 
 MAP_RUN = 8192
 """Floats that one row of a tile holds, of as many pixels as that takes."""
+
+Tile = tuple[tuple[object, ...], NDArray[np.int32], slice]
+"""The arguments of the kernel that sums up some rows, the sums (channels, n), and the pixels that they become."""
 
 
 class Exit:
@@ -35,6 +38,20 @@ class Exit:
         self.epilogue(values)
         if values is not top:
             np.copyto(top, values, casting="unsafe")
+
+    def by_tiles(
+        self, accumulate: Callable[..., None], calls: Sequence[Tile], shape: tuple[int, int, int]
+    ) -> Callable[[], Array]:
+        """What computes the sums of all tiles, one after the other, and makes a blob of this shape of them."""
+
+        def convolve() -> Array:
+            top = np.empty((shape[0], shape[1] * shape[2]), self.dtype)
+            for arguments, sums, part in calls:
+                accumulate(*arguments)
+                self(sums, top[:, part])
+            return top.reshape(shape)
+
+        return convolve
 
 
 class MapExit:

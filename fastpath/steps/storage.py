@@ -49,7 +49,7 @@ class Storage:
         return replace(self, offset=self.offset + channel, spare=False)
 
     def feature(self, kernels: Kernels, pad_top: int = 0, pad_left: int = 0) -> Feature:
-        """The record that kernels read, beginning so many border pixels before pixel (0, 0)."""
+        """The record that kernels read, beginning so many pixels before pixel (0, 0): above 0 a border."""
         place = self.origin - pad_top * self.row - pad_left * self.pixel
         feature: Feature = kernels.records.Feature(self.buffer.data, place, self.row, self.pixel)
         return feature
