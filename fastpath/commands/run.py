@@ -176,7 +176,8 @@ def print_profile(net: fastpath.Net, feeds: dict[str, np.ndarray]) -> None:
         print(line.rstrip())
     rate = f"{products / max(total, SHORTEST) / 1e9:8.1f} GMAC/s"
     print(f"{'sum':{TYPE}}  {'':{width}}  {total * 1e3:8.3f} ms {1:6.1%} {rate}, {products / 1e6:.1f} million products")
-    kinds: Counter[str] = Counter()
+    kinds: dict[str, float] = {}
     for row in times:
-        kinds[row.layer.type] += row.seconds  # type: ignore[assignment]
-    print("of that:", ", ".join(f"{type} {seconds * 1e3:.3f} ms" for type, seconds in kinds.most_common()))
+        kinds[row.layer.type] = kinds.get(row.layer.type, 0.0) + row.seconds
+    longest = sorted(kinds.items(), key=lambda kind: -kind[1])
+    print("of that:", ", ".join(f"{type} {seconds * 1e3:.3f} ms" for type, seconds in longest))
