@@ -8,10 +8,9 @@ r"""Where spec and fastpath differ from the real tools on purpose: golden/deviat
     engines = ["spec"]                 # optional: only these
     says = "cannot be read"            # optional: a part of our message
     mask = " 6=7\\.07106[78]e-01"       # optional: what may differ in texts; the rest must be equal
-    depends_on = "the BLAS library"     # optional: what of a machine decides whether they differ or agree
 
 An entry that matches no case, and an entry one of whose cases agrees in what it says differs, are failures: the file
-tells the truth or it is corrected. Only an entry that names what it depends on may find agreement.
+tells the truth or it is corrected.
 """
 
 from __future__ import annotations
@@ -40,7 +39,6 @@ class Deviation:
     engines: tuple[str, ...] = ENGINES
     says: str = ""
     mask: str = ""
-    depends_on: str = ""
 
     def matches(self, case_id: str, engine: str | None = None) -> bool:
         """Whether the entry speaks of this case, on this engine or on any."""
@@ -64,7 +62,6 @@ def read(path: Path) -> list[Deviation]:
                 tuple(entry.get("engines", ENGINES)),
                 entry.get("says", ""),
                 entry.get("mask", ""),
-                entry.get("depends_on", ""),
             )
         )
     return found
