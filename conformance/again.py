@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import mul
+from typing import TypeVar
 
 from conformance.case import Case
 
@@ -35,6 +36,8 @@ class Step:
     hidden: list[float]
     cell: list[float]
 
+
+Value = TypeVar("Value")
 
 Numbers = Sequence[float]
 Rows = list[list[float]]
@@ -282,6 +285,6 @@ class _Records:
         return list(values)
 
 
-def chunks(values: list, size: int) -> list:  # type: ignore[type-arg]
+def chunks(values: list[Value], size: int) -> list[list[Value]]:
     """Pieces of one size."""
     return [values[at : at + size] for at in range(0, len(values), size)]
