@@ -20,8 +20,8 @@ NARROW_TWIN = {"vnni512": "vnni256"}
 """For levels of 512-bit vectors, the level of 256-bit vectors that goes with them."""
 
 MODULES = (
-    "cells", "counting", "dense", "depthwise", "dot", "functions", "lanes", "move", "planes", "pooling", "records",
-    "recurrent", "requantize",
+    "cells", "counting", "dense", "depthwise", "dot", "encode", "functions", "lanes", "move", "planes", "pooling",
+    "records", "recurrent", "requantize",
 )  # fmt: skip
 """The modules of a level."""
 
@@ -36,6 +36,7 @@ class Kernels:
             dense,
             depthwise,
             dot,
+            encode,
             functions,
             lanes,
             move,
@@ -51,6 +52,11 @@ class Kernels:
         package = f"{__name__}.{'source' if name == INTERPRETED else name}"
         modules = {module: importlib.import_module(f"{package}.{module}") for module in MODULES}
         self.__dict__.update(modules)
+
+    @property
+    def shifts_lanes(self) -> bool:
+        """Whether vectors can be shifted by another number of bits in each lane here."""
+        return self.name != "base"
 
     @property
     def multiplies_bytes(self) -> bool:

@@ -410,7 +410,13 @@ class Builder:
         name = convolution.layer.bottoms[0]
         storage, bounded = self.storages[self._entry_name(index)], self.flow.largest(name) < LARGEST_FLOAT
         return MapEntry(
-            self.workshop, convolution.layer, convolution.bottom_scale, storage, self._map(name), bounded=bounded
+            kernels.wide(),
+            self.workshop,
+            convolution.layer,
+            convolution.bottom_scale,
+            storage,
+            self._map(name),
+            bounded=bounded,
         )
 
     def _map_entries(self, index: int) -> tuple[list[MapEntry], list[Action]]:

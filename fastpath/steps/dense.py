@@ -162,7 +162,7 @@ def dense_to_map(
     out_h, out_w = size
     step = round_up(convolution.num_output, GROUP)
     rows_at_once = max(min([MAP_TILE // (step * out_w), out_h, *(entry.rows for entry in entries)]), 1)
-    leave = MapExit(workshop, convolution, excess, step)
+    leave = MapExit(kernels, workshop, convolution, excess, step)
     calls = []
     for y in range(0, out_h, rows_at_once):
         count = min(rows_at_once, out_h - y)
@@ -204,7 +204,7 @@ def dense_to_pooled(
     rows_at_once = (FLOAT_TILE // row - pool.kernel[0]) // pool.stride[0]
     rows_at_once = max(min([rows_at_once, pool_h, *(entry.rows for entry in entries)]), 1)
     start = workshop.sums.start
-    leave = MapExit(workshop, convolution, excess, step)
+    leave = MapExit(kernels, workshop, convolution, excess, step)
     calls = []
     for y in range(0, pool_h, rows_at_once):
         count = min(rows_at_once, pool_h - y)

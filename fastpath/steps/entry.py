@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from fastpath.kernels import Kernels
 from fastpath.layers.common import Array, Floats, fault
-from fastpath.rounding import BELOW_HALF, BLOCK, INT8_MAX, finite, round_in_place, scaled
+from fastpath.rounding import BLOCK, finite, round_in_place, scaled
 from fastpath.steps.storage import SIGNED_ZERO, Storage
 from fastpath.steps.workshop import Workshop
 from spec.graph import Layer, Shape
-
-INT8_MAX_BITS = INT8_MAX.view(np.int32)
 
 
 class Quantizer:
@@ -81,6 +79,7 @@ class MapEntry:
 
     def __init__(
         self,
+        kernels: Kernels,
         workshop: Workshop,
         layer: Layer,
         scale: np.float32,
@@ -100,7 +99,10 @@ class MapEntry:
         self.rows = max(BLOCK // (storage.w * source.shape[1]), 1)
         tile = (self.rows, *shape[1:])
         self.values = workshop.floats[: math.prod(tile)].reshape(tile)
-        self.signs = workshop.signs[: math.prod(tile)].reshape(tile) if storage.zero else None
+        self.signs = workshop.signs[: math.prod(tile)].reshape(tile)
+        self.encode = kernels.encode.rows if kernels.shifts_lanes else None
+        self.bits = workshop.bits
+        self.target = (storage.w, source.shape[1], storage.feature(kernels), -1 if storage.zero else 0, storage.zero)
 
     def __call__(self) -> None:
         """GraphError for values that have no code."""
@@ -113,14 +115,11 @@ class MapEntry:
         if not self.bounded and not finite(part):
             raise fault(self.layer, "cannot quantize: NaN and infinities have no int8 codes")
         np.multiply(part, self.scale, out=values)
-        if self.signs is None:
-            # Floats that are not negative have the order of their bit patterns, and integers are compared faster.
-            bits = values.view(np.int32)
-            np.minimum(bits, INT8_MAX_BITS, out=bits)
-            np.add(values, BELOW_HALF, out=values)
-            np.copyto(codes, values, casting="unsafe")
-        else:
-            round_in_place(values, self.signs[: end - first])
-            np.copyto(codes, values, casting="unsafe")
+        if self.encode is not None:
+            self.encode(self.bits.data, self.bits.start, first, end, *self.target)
+            return
+        round_in_place(values, self.signs[: end - first] if self.zero else None)
+        np.copyto(codes, values, casting="unsafe")
+        if self.zero:
             # Adding a zero point of 128 and flipping the highest bit are the same.
             np.bitwise_xor(codes, np.int8(-SIGNED_ZERO), out=codes)

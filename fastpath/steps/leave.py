@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fastpath.kernels import Kernels
 from fastpath.layers.common import Array, Floats
 from fastpath.layers.epilogue import Epilogue
 from fastpath.steps.convolution8 import Convolution8
@@ -57,15 +58,18 @@ class Exit:
 class MapExit:
     """Turns the sums of a convolution that stand pixel after pixel into floats that do."""
 
-    def __init__(self, workshop: Workshop, convolution: Convolution8, excess: NDArray[np.int64], step: int) -> None:
+    def __init__(
+        self, kernels: Kernels, workshop: Workshop, convolution: Convolution8, excess: NDArray[np.int64], step: int
+    ) -> None:
         """Of the `step` sums of a pixel, those past the output channels are ignored."""
         self.workshop, self.convolution, self.step = workshop, convolution, step
+        self.rectify = kernels.encode.rectify
         self.widest = max(MAP_RUN // convolution.num_output, 1) if step == convolution.num_output else 1
         self.excess = excess.astype(np.int32)
         self.epilogues: dict[int, Epilogue] = {}
 
     def tile(self, sums: NDArray[np.int32], top: Floats, skip: Floats | None, *, rectified: bool) -> Callable[[], None]:
-        """What writes `top` (pixels, channels) from sums (pixels, step), adds `skip`, and rectifies if asked to."""
+        """What writes `top` (pixels, channels) from sums (pixels, step), and adds `skip` and rectifies if asked to."""
         pixels, n = top.shape
         repeat = next(count for count in range(min(self.widest, pixels), 0, -1) if pixels % count == 0)
         if repeat not in self.epilogues:
@@ -75,9 +79,7 @@ class MapExit:
         excess = np.tile(self.excess, repeat) if self.excess.any() else None
         values = top.reshape(shape) if skip is None else self.workshop.floats[: top.size].reshape(shape)
         added = None if skip is None else skip.reshape(shape)
-        out = top.reshape(shape)
-        # Integers are compared faster: as bit patterns negative floats are below 0, and the others in their order.
-        order = out.view(np.int32)
+        out, rectify, bits = top.reshape(shape), self.rectify, self.workshop.bits
 
         def leave() -> None:
             if excess is None:
@@ -85,9 +87,13 @@ class MapExit:
             else:
                 np.subtract(runs, excess, out=values, casting="unsafe", dtype=np.int32)
             epilogue(values.T)
-            if added is not None:
-                np.add(values, added, out=out)
+            if added is None:
+                return
             if rectified:
-                np.maximum(order, 0, out=order)
+                np.add(values, added, out=values)
+                rectify(bits.data, bits.start, out.size)
+                np.copyto(out, values)
+            else:
+                np.add(values, added, out=out)
 
         return leave

@@ -13,13 +13,14 @@ from fastpath.kernels.source.capacity import (
     ACCUMULATORS,
     CHANNELS,
     FEATURES,
+    FLOATS,
     POINTS,
     SLACK,
     STEPS,
 )
 from fastpath.kernels.source.records import Scratch
 
-FLOAT_TILE = 256 * 1024
+FLOAT_TILE = FLOATS
 """Sums that wait together to become floats."""
 
 
@@ -31,7 +32,9 @@ class Workshop:
         self.sums = int_buffer(ACCUMULATORS + ACCUMULATOR_SLACK)
         self.points = long_vec(np.zeros(0), POINTS)
         self.codes = word_buffer(CHANNELS)
-        self.floats = np.empty(FLOAT_TILE, np.float32)
+        self.bits = int_buffer(2 * FLOATS)
+        """Floats, as the integers that their bit patterns are."""
+        self.floats = self.bits.items.view(np.float32)[:FLOATS]
         self.signs = np.empty(FLOAT_TILE, np.int32)
         self.tables: list[tuple[Buffer[vec[i32]], int]] = []
         self.scratches: dict[str, Scratch] = {}

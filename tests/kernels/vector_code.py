@@ -35,6 +35,8 @@ VECTOR_CODE: dict[str, str] = {
     "dot.bytes_4x4_planes": "pdpbusd",
     "dot.bytes_2x4_planes": "pdpbusd",
     "dot.words_2x4_planes": "(pmaddwd|pdpwssd)",
+    "encode.rectify": "(pmaxsd|pand)",
+    "encode.run": "psr[al]vd",
     "functions.exp": "mulpd",
     "functions.tanh": "divpd",
     "lanes.lanes_16": "pmullw",
@@ -81,7 +83,9 @@ VECTOR_CODE: dict[str, str] = {
 LEVELS_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("dot.bytes_4x4", "dot.bytes_2x4", "dot.bytes_1x4", "recurrent.dot_bytes"), BYTE_PRODUCTS),
     **dict.fromkeys(("dot.bytes_4x4_planes", "dot.bytes_2x4_planes"), BYTE_PRODUCTS),
-    **dict.fromkeys(("functions.exp", "move.interleave_3", "requantize.bent", "requantize.stepped"), SHUFFLES),
+    **dict.fromkeys(
+        ("encode.run", "functions.exp", "move.interleave_3", "requantize.bent", "requantize.stepped"), SHUFFLES
+    ),
     "move.runs": HALVES,
 }
 """The levels at which a kernel is vector code, where that is not all of them."""
@@ -109,6 +113,7 @@ PLAIN_CODE: dict[str, str] = {
     "depthwise.sums": CALLS_KERNELS,
     "depthwise.convolve": CALLS_KERNELS,
     "depthwise.accumulate": CALLS_KERNELS,
+    "encode.rows": CALLS_KERNELS,
     "move.fill": COPIES_BY_C,
     "move.frame": CALLS_KERNELS,
     "move.panel_columns": "no loop",

@@ -17,6 +17,9 @@ ACCUMULATORS: Final = 1048576
 
 ACCUMULATOR_SLACK: Final = 65536
 
+FLOATS: Final = 262144
+"""Floats of one tile; as many more are allocated, so that a run may begin anywhere."""
+
 SUM_ROW: Final = 65536
 """Sums of one row of a feature map whose sums are pooled."""
 
