@@ -20,8 +20,8 @@ NARROW_TWIN = {"vnni512": "vnni256"}
 """For levels of 512-bit vectors, the level of 256-bit vectors that goes with them."""
 
 MODULES = (
-    "cells", "counting", "dense", "depthwise", "dot", "encode", "functions", "lanes", "move", "planes", "pooling",
-    "records", "recurrent", "requantize",
+    "cells", "counting", "dense", "depthwise", "dot", "encode", "functions", "lanes", "lrn", "move", "planes",
+    "pooling", "records", "recurrent", "requantize",
 )  # fmt: skip
 """The modules of a level."""
 
@@ -39,6 +39,7 @@ class Kernels:
             encode,
             functions,
             lanes,
+            lrn,
             move,
             planes,
             pooling,

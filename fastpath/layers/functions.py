@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastpath import kernels
 from fastpath.arena import double_buffer
@@ -63,12 +64,17 @@ def round_results(arguments: Doubles, results: Doubles, function: Callable[[floa
     numpy's exp and tanh may differ from the C library's by a few units in the last place of binary64. That shows in
     binary32 only beside a tie of its rounding; such elements are computed again with `function`.
     """
-    with np.errstate(over="ignore", under="ignore"):
-        rounded = results.astype(np.float32)
-        doubtful = (results * (1.0 - DOUBT)).astype(np.float32) != (results * (1.0 + DOUBT)).astype(np.float32)
-    for index in np.flatnonzero(doubtful):
+    rounded, doubtful = _rounded_and_doubtful(results)
+    for index in doubtful:
         rounded.flat[index] = function(float(arguments.flat[index]))
     return rounded
+
+
+def _rounded_and_doubtful(results: Doubles) -> tuple[Floats, NDArray[np.intp]]:
+    """The results in binary32, and the places of those that lie so near a tie that they may be wrong."""
+    with np.errstate(over="ignore", under="ignore"):
+        doubtful = (results * (1.0 - DOUBT)).astype(np.float32) != (results * (1.0 + DOUBT)).astype(np.float32)
+        return results.astype(np.float32), np.flatnonzero(doubtful)
 
 
 def exact_exp(value: float) -> float:
@@ -77,6 +83,14 @@ def exact_exp(value: float) -> float:
         return math.exp(value)
     except OverflowError:
         return math.inf
+
+
+def exact_pow(base: float, exponent: float) -> float:
+    """The C library's pow in binary64, where it is finite; NaN for fractional powers of negative bases."""
+    try:
+        return math.pow(base, exponent)
+    except ValueError:
+        return math.nan
 
 
 def exp_block(x: Floats, out: Floats) -> None:
@@ -195,5 +209,8 @@ def log10(x: Floats) -> Floats:
 def pow(x: Floats, y: Floats | np.float32) -> Floats:
     """X to the power y, with C's special cases."""
     # A full array of exponents: for a single 0.5 numpy takes the square root, whose result for -0 is not C's.
-    bases, exponents = np.broadcast_arrays(x.astype(np.float64), np.asarray(y, np.float64))
-    return np.asarray(np.power(bases, exponents.copy()), np.float32)
+    bases, exponents = (np.array(values, np.float64) for values in np.broadcast_arrays(x, np.asarray(y, np.float32)))
+    nearest, doubtful = _rounded_and_doubtful(np.asarray(np.power(bases, exponents)))
+    for index in doubtful:
+        nearest.flat[index] = exact_pow(float(bases.flat[index]), float(exponents.flat[index]))
+    return nearest

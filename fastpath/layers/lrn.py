@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
 
 from fastpath.layers import recycle
-from fastpath.layers.common import Array, Floats, Operator, Prepare, Scratch, fault, float_bottom, require_rank
+from fastpath.layers.common import Array, Floats, Operator, Prepare, fault, float_bottom, require_rank
+from fastpath.layers.compiled_lrn import CompiledLrn, Numbers, compiled_lrn
+from fastpath.layers.functions import pow
 from spec.graph import Layer
 
 ACROSS_CHANNELS, WITHIN_CHANNEL = 0, 1
 """Values of `region_type`."""
 
 BLOCK = 16384
-"""Elements that all steps handle before the next ones, so that they stay in cache."""
+"""Elements that all steps handle before the next ones in numpy, so that they stay in cache."""
+
+
+class _Compiled(threading.local):
+    """What runs the shape (channels, pixels) that a thread had last."""
+
+    def __init__(self) -> None:
+        self.shape: tuple[int, int] | None = None
+        self.lrn: CompiledLrn | None = None
+
+    def find(self, numbers: Numbers, shape: tuple[int, int]) -> CompiledLrn | None:
+        """None where kernels cannot."""
+        if shape != self.shape:
+            self.shape, self.lrn = shape, compiled_lrn(numbers, *shape, by_pixel=False)
+        return self.lrn
 
 
 def prepare_lrn(layer: Layer) -> Operator:
@@ -25,78 +42,63 @@ def prepare_lrn(layer: Layer) -> Operator:
     region, n = layer.get.integer("region_type"), layer.get.integer("local_size")
     if region not in (ACROSS_CHANNELS, WITHIN_CHANNEL):
         raise fault(layer, f"has region_type {region}, but knows 0 and 1")
-    alpha, beta, bias = (np.float32(layer.get.number(name)) for name in ("alpha", "beta", "bias"))
-
-    scratch = Scratch()
+    compiled = _Compiled()
 
     def operator(bottoms: list[Array]) -> list[Array]:
         blob = float_bottom(layer, bottoms)
         require_rank(layer, blob, 3)
         if n < 1:
             raise fault(layer, f"needs a local_size above 0, not {n}")
-        top = recycle.blob(blob.shape)
-        source, target = blob.reshape(blob.shape[0], -1), top.reshape(blob.shape[0], -1)
-        sums = None if region == ACROSS_CHANNELS else _within(blob * blob, n).reshape(source.shape)
-        factor = alpha / np.float32(n if region == ACROSS_CHANNELS else n * n)
-        step = max(BLOCK // blob.shape[0], 1)
-        for first in range(0, source.shape[1], step):
-            part = slice(first, first + step)
-            values = source[:, part]
-            total = _across(values, n, scratch) if sums is None else np.ascontiguousarray(sums[:, part])
-            np.multiply(values, _power(total, bias, factor, -beta, scratch), out=target[:, part])
+        numbers, top = numbers_of(layer), recycle.blob(blob.shape)
+        if region == WITHIN_CHANNEL:
+            np.multiply(blob, _power(_within(blob * blob, n), numbers), out=top)
+            return [top]
+        channels, pixels = blob.shape[0], blob[0].size
+        source, target = blob.reshape(channels, pixels), top.reshape(channels, pixels)
+        kernel = compiled.find(numbers, (channels, pixels))
+        step = max(BLOCK // channels, 1) if kernel is None else kernel.step
+        for first in range(0, pixels, step):
+            values, out = source[:, first : first + step], target[:, first : first + step]
+            if kernel is None or not kernel(values, out):
+                np.multiply(values, _power(_across(values, numbers.side), numbers), out=out)
         return [top]
 
     return operator
 
 
-def _across(values: Floats, n: int, scratch: Scratch) -> Floats:
-    """The sums of the squares (channels, n) over n // 2 channels on either side, from the first to the last."""
-    side, (channels, count) = n // 2, values.shape
-    padded = scratch.array("squares", (channels + 2 * side, count))
-    padded[:side] = padded[side + channels :] = 0
-    np.multiply(values, values, out=padded[side : side + channels])
-    sums = scratch.array("sums", values.shape)
-    np.copyto(sums, padded[:channels])
-    for offset in range(1, 2 * side + 1):
-        np.add(sums, padded[offset : offset + channels], out=sums)
-    return sums
-
-
 def normalize_pixels(layer: Layer, source: Floats, top: Floats) -> Callable[[], None]:
     """What writes LRN across channels of `source` (pixels, channels) into `top`, whatever it then holds."""
-    n = layer.get.integer("local_size")
-    alpha, beta, bias = (np.float32(layer.get.number(name)) for name in ("alpha", "beta", "bias"))
+    numbers = numbers_of(layer)
     pixels, channels = source.shape
-    side, step = n // 2, max(BLOCK // channels, 1)
-    scratch = Scratch()
+    kernel = compiled_lrn(numbers, channels, pixels, by_pixel=True)
+    step = max(BLOCK // channels, 1) if kernel is None else kernel.step
+    parts = [(source[first : first + step], top[first : first + step]) for first in range(0, pixels, step)]
 
     def normalize() -> None:
-        for first in range(0, pixels, step):
-            values = source[first : first + step]
-            squares = scratch.array("squares", (values.shape[0], channels + 2 * side))
-            squares[:, :side] = squares[:, side + channels :] = 0
-            np.multiply(values, values, out=squares[:, side : side + channels])
-            sums = scratch.array("sums", values.shape)
-            np.copyto(sums, squares[:, :channels])
-            for offset in range(1, 2 * side + 1):
-                np.add(sums, squares[:, offset : offset + channels], out=sums)
-            np.multiply(
-                values, _power(sums, bias, alpha / np.float32(n), -beta, scratch), out=top[first : first + step]
-            )
+        for values, out in parts:
+            if kernel is None or not kernel(values, out):
+                np.multiply(values, _power(_across(values.T, numbers.side), numbers).T, out=out)
 
     return normalize
 
 
-def _power(sums: Floats, bias: np.float32, factor: np.float32, exponent: np.float32, scratch: Scratch) -> Floats:
-    """The powers of bias + factor * sum, in place of the sums: computed in binary64 and rounded once."""
-    np.multiply(sums, factor, out=sums)
-    np.add(bias, sums, out=sums)
-    bases = scratch.array("bases", sums.shape, np.float64)
-    np.copyto(bases, sums)
-    # A full array of exponents: for some single ones numpy takes another function, whose special cases are not C's.
-    exponents = scratch.array("exponents", sums.shape, np.float64)
-    exponents.fill(exponent)
-    np.copyto(sums, np.power(bases, exponents, out=bases), casting="same_kind")
+def numbers_of(layer: Layer) -> Numbers:
+    """The numbers of a layer."""
+    get = layer.get
+    region, n = get.integer("region_type"), get.integer("local_size")
+    alpha, beta, bias = (np.float32(get.number(name)) for name in ("alpha", "beta", "bias"))
+    factor = alpha / np.float32(n if region == ACROSS_CHANNELS else n * n)
+    return Numbers(n // 2, factor, bias, beta)
+
+
+def _across(values: Floats, side: int) -> Floats:
+    """The sums of the squares (channels, n) over `side` channels on either side, from the first to the last."""
+    channels, count = values.shape
+    padded = np.zeros((channels + 2 * side, count), np.float32)
+    np.multiply(values, values, out=padded[side : side + channels])
+    sums = padded[:channels].copy()
+    for offset in range(1, 2 * side + 1):
+        np.add(sums, padded[offset : offset + channels], out=sums)
     return sums
 
 
@@ -110,6 +112,13 @@ def _within(squares: Floats, n: int) -> Floats:
         for x in range(n):
             sums += padded[:, y : y + h, x : x + w]
     return sums
+
+
+def _power(sums: Floats, numbers: Numbers) -> Floats:
+    """The powers of bias + factor * sum."""
+    np.multiply(sums, numbers.factor, out=sums)
+    np.add(numbers.bias, sums, out=sums)
+    return pow(sums, -numbers.beta)
 
 
 PREPARE: dict[str, Prepare] = {"LRN": prepare_lrn}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from copy import copy
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from fastpath.kernels.staircase import Stairs
 from fastpath.layers.activation import NONE, RELU
 from fastpath.layers.common import Array
 from fastpath.layers.eltwise import SUM
+from fastpath.layers.lrn import numbers_of
 from fastpath.planning.groups import Groups
 from fastpath.planning.int8_layers import Refusal, read_convolution, read_inner_product
 from fastpath.planning.layer_kinds import (
@@ -317,7 +317,7 @@ class CodeFlow:
         if index in self.convolutions:
             return self.convolutions[index].largest
         if is_normalization(layer):
-            return math.inf
+            return self.largest(layer.bottoms[0]) * numbers_of(layer).largest_power
         if self.is_sum(layer):
             return sum(self.largest(bottom) for bottom in layer.bottoms)
         return self.largest(layer.bottoms[0])
