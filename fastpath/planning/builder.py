@@ -121,7 +121,7 @@ class Builder:
             elif on_maps and self.flow.is_sum(layer) and index not in joined:
                 step, kernel = self._sum(layer)
             elif on_maps and is_relu(layer) and not self._adds(layer.bottoms[0]):
-                step, kernel = self._relu(layer), "relu in place"
+                step, kernel = self._relu(layer), f"relu{' in place' if self.flow.works_in_place(layer) else ''}"
             elif on_maps and is_normalization(layer):
                 step, kernel = self._normalization(layer), "LRN, pixel after pixel"
             elif on_maps and layer.type == "Pooling" and index not in joined:
@@ -283,7 +283,7 @@ class Builder:
         return is_relu(self.flow.layers[self.flow.readers[layer.tops[0]]])
 
     def _relu(self, layer: Layer) -> Step:
-        return CodesStep(layer.tops[0], None, [rectify_map(self._map(layer.bottoms[0]))])
+        return CodesStep(layer.tops[0], None, [rectify_map(self._map(layer.bottoms[0]), self._map(layer.tops[0]))])
 
     def _normalization(self, layer: Layer) -> Step:
         return CodesStep(

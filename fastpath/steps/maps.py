@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,14 +28,9 @@ def add_maps(left: Floats, right: Floats, top: Floats, relu: bool) -> Action:
     return add
 
 
-def rectify_map(blob: Floats) -> Action:
-    """ReLU in place."""
-    flat = blob.reshape(-1)
-
-    def rectify() -> None:
-        np.maximum(flat, ZERO, out=flat)
-
-    return rectify
+def rectify_map(source: Floats, top: Floats) -> Action:
+    """ReLU; `top` may be the map itself."""
+    return partial(np.maximum, source, ZERO, out=top)
 
 
 def pool_map(source: Floats, size: tuple[int, int], window: Window, top: Floats, pooled: tuple[int, int]) -> Action:

@@ -615,6 +615,25 @@ def test_normalization_and_pooling_of_maps(kernel: int, stride: int, pad: int, m
     assert kernels["pool"] == kernels["again"] == "maxima,"
 
 
+@pytest.mark.parametrize("scale", [20.0, 30.0])
+def test_a_relu_of_a_copy_leaves_the_other_copies_alone(scale: float) -> None:
+    """As in residual networks that normalize before they convolve."""
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 6, 8), activation=0),
+            split("split", "a", "b", "c", "d"),
+            Layer("ReLU", "relu", ["b"], ["e"]),
+            convolution("second", "e", "x", square(8, 6, 8), bottom_scale=20.0, activation=0),
+            eltwise("sum", "y", "x", "c"),
+            convolution("third", "y", "out", square(8, 6, 4), bottom_scale=30.0),
+            convolution("fourth", "d", "other", square(8, 6, 4), bottom_scale=scale),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 6, 6))})
+    assert [row.kernel for row in plan.rows if row.layer == "relu"] == ["relu"]
+
+
 def test_pooling_of_signed_floats_is_no_map() -> None:
     graph = Graph(
         [
