@@ -1,22 +1,18 @@
 """Many inputs through the same work, in several processes that share its memory.
 
-Where processes can be forked they share the memory of a prepared network until one of them writes to it, which none
-does; elsewhere each gets the work pickled, and prepares the network for itself. Results come in the order of the
-inputs. A process that dies takes nothing with it silently: the error names the input that it was working on.
+Where processes are forked they share the memory of a prepared network until one of them writes to it, which none does;
+elsewhere each gets the work pickled, and prepares the network for itself. Results come in the order of the inputs. A
+process that dies takes nothing with it silently: the error names the input that it was working on.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from fastpath.processes import Worker, asked, end, ready, start, start_method
 from spec.errors import AssayError, UsageError
 
 Item = TypeVar("Item")
@@ -31,15 +27,6 @@ class Failure:
     """What an input that cannot run says, on its way between processes."""
 
     text: str
-
-
-@dataclass(eq=False)
-class Worker:
-    """A process, our end of the pipe to it, and the number of the input that it works on."""
-
-    process: BaseProcess
-    connection: Connection[Any, Any]
-    position: int | None = None
 
 
 def in_order(work: Callable[[Item], Found], inputs: Iterable[Item], workers: int) -> Iterator[Found]:
@@ -72,7 +59,7 @@ def _there(work: Callable[[Item], Found], inputs: Iterable[Item], workers: int) 
     more = True
     try:
         for _ in range(workers):
-            crew.append(_start(work, crew))
+            crew.append(start(_serve, (work,), crew, start_method()))
         while True:
             for worker in crew:
                 if more and worker.position is None and given < wanted + workers * AHEAD:
@@ -86,20 +73,16 @@ def _there(work: Callable[[Item], Found], inputs: Iterable[Item], workers: int) 
             while wanted in done:
                 yield done.pop(wanted)
                 wanted += 1
-            busy = {id(worker.connection): worker for worker in crew if worker.position is not None}
+            busy = [worker for worker in crew if worker.position is not None]
             if not busy:
                 if not more and wanted == given:
                     return
                 continue
-            for connection in wait([worker.connection for worker in busy.values()]):
-                position, found = _receive(busy[id(connection)])
+            for worker in ready(busy):
+                position, found = _receive(worker)
                 done[position] = found
     finally:
-        for worker in crew:
-            worker.connection.close()
-            worker.process.terminate()
-        for worker in crew:
-            worker.process.join()
+        end(crew)
 
 
 def _send(worker: Worker, item: object) -> None:
@@ -130,31 +113,9 @@ def _death(worker: Worker) -> AssayError:
     return AssayError(f"input {worker.position}: the process that worked on it ended {how}")
 
 
-def _start(work: Callable[[Any], Any], crew: list[Worker]) -> Worker:
-    forks = sys.platform == "linux" and threading.active_count() == 1
-    context = multiprocessing.get_context("fork" if forks else "spawn")
-    ours, theirs = context.Pipe()
-    inherited = [ours, *(worker.connection for worker in crew)] if forks else []
-    process = context.Process(target=_serve, args=(theirs, work, inherited), daemon=True)  # type: ignore[attr-defined]
-    process.start()
-    theirs.close()
-    return Worker(process, ours)
-
-
-def _serve(connection: Connection[Any, Any], work: Callable[[Any], Any], inherited: list[Connection[Any, Any]]) -> None:
-    """The life of a process: inputs in, results or failures out.
-
-    `inherited` are ends of pipes that a fork has copied: while they were open, nobody would notice that the process
-    that gives out inputs is gone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for copied in inherited:
-        copied.close()
-    while True:
-        try:
-            item = connection.recv()
-        except (EOFError, OSError):
-            return
+def _serve(connection: Connection[Any, Any], work: Callable[[Any], Any]) -> None:
+    """The life of a process: inputs in, results or failures out."""
+    for item in asked(connection):
         try:
             answer = work(item)
         except AssayError as error:

@@ -1,42 +1,16 @@
-"""A crew of processes on this machine.
-
-Where it is safe, processes are forked: they share the memory of the model and start in milliseconds. That is on Linux,
-while no other Python thread runs. Elsewhere a server process, which has imported everything, forks them; or they start
-from nothing. A process that dies is replaced, and its task is done again.
-"""
+"""A crew of processes on this machine. One that dies is replaced, and its task is done again."""
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import sys
-import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 from typing import Any, Self
 
 from fastpath.calibration.bottoms import Activations, Tick
 from fastpath.calibration.crew import ATTEMPTS, LOST, Answer, Failures, Fault, Job, Share, Task
+from fastpath.processes import FORK, Worker, asked, end, ready, start, start_method
 from spec.errors import AssayError, CalibrationError
-
-
-def start_method() -> str:
-    """How processes start here."""
-    if sys.platform == "linux" and threading.active_count() == 1:
-        return "fork"
-    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-
-
-@dataclass(eq=False)
-class Worker:
-    """A process, our end of the pipe to it, and the position of the task that it does."""
-
-    process: BaseProcess
-    connection: Connection[Any, Any]
-    position: int | None = None
 
 
 @dataclass
@@ -83,19 +57,14 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.connection.close()
-            worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join()
+        end(self._workers)
 
     def do(self, tasks: Sequence[Task], tick: Tick) -> Iterator[Answer]:
         """The answers as they come."""
         queue, failures = Queue(tasks), Failures()
         self._give_tasks(queue)
-        while busy := {worker.connection: worker for worker in self._workers if worker.position is not None}:
-            for connection in wait(list(busy)):
-                worker = busy[connection]  # type: ignore[index]
+        while busy := [worker for worker in self._workers if worker.position is not None]:
+            for worker in ready(busy):
                 position = worker.position
                 assert position is not None
                 try:
@@ -133,20 +102,8 @@ class Processes:
 
     def _start(self) -> Worker:
         method = start_method()
-        context: Any = multiprocessing.get_context(method)
-        if method == "forkserver":
-            context.set_forkserver_preload([__name__])
-        ours, theirs = context.Pipe()
-        arguments: tuple[Any, ...] = (theirs, self._job, None, [])
-        if method == "fork":
-            inherited = [ours, *(worker.connection for worker in self._workers if not worker.connection.closed)]
-            arguments = (theirs, self._job, self._activations, inherited)
-        process: BaseProcess = context.Process(target=serve, args=arguments, daemon=True)
-        with warnings.catch_warnings():  # Python warns of the threads of BLAS, which look after themselves
-            warnings.simplefilter("ignore", DeprecationWarning)
-            process.start()
-        theirs.close()
-        return Worker(process, ours)
+        activations = self._activations if method == FORK else None
+        return start(serve, (self._job, activations), self._workers, method)
 
     def _replace(self, lost: Worker) -> Worker:
         """A new process in the place of one that died."""
@@ -157,29 +114,13 @@ class Processes:
         return worker
 
 
-def serve(
-    connection: Connection[Any, Any],
-    job: Job,
-    activations: Activations | None,
-    inherited: Sequence[Connection[Any, Any]],
-) -> None:
-    """The life of a process: do tasks until nobody asks any more. Ctrl-C is for the process that asks.
-
-    `inherited` are ends of pipes that a fork has copied: while they were open, nobody would notice that the asking
-    process is gone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for copied in inherited:
-        copied.close()
-    try:
-        share: Share | None = None
-        while True:
-            task = connection.recv()
-            try:
-                share = share or Share(job, activations)
-                value = share.do(task, lambda: connection.send(("tick", None)))
-            except AssayError as error:
-                value = Fault.of(error)
-            connection.send(("answer", value))
-    except (EOFError, OSError):
-        pass
+def serve(connection: Connection[Any, Any], job: Job, activations: Activations | None) -> None:
+    """The life of a process: tasks in, answers out."""
+    share: Share | None = None
+    for task in asked(connection):
+        try:
+            share = share or Share(job, activations)
+            value = share.do(task, lambda: connection.send(("tick", None)))
+        except AssayError as error:
+            value = Fault.of(error)
+        connection.send(("answer", value))

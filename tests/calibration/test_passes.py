@@ -23,6 +23,7 @@ from fastpath.calibration.calibrate import Bottoms, build_histograms, calibrate,
 from fastpath.calibration.checkpoint import Checkpoint
 from fastpath.calibration.weight_scales import convolution_layers
 from fastpath.net import Net
+from fastpath.processes import start_method
 from spec.errors import CalibrationError, FormatError
 from spec.graph import Graph, Layer
 from tests.calibration.test_ncnn2table import small_net
@@ -96,7 +97,7 @@ def test_a_process_that_dies_again_and_again_is_an_error() -> None:
         run([*SAMPLES, FatalSample(7)], workers=2)
 
 
-@pytest.mark.parametrize("method", [workers.start_method(), "forkserver"])
+@pytest.mark.parametrize("method", [start_method(), "forkserver"])
 def test_a_process_that_is_killed_is_replaced(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if method != "fork":
         monkeypatch.setattr(workers, "start_method", lambda: method)
