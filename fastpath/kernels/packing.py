@@ -14,7 +14,7 @@ from fastpath.kernels.source.records import DepthwiseWeights, Weights
 
 Codes = NDArray[np.int8]
 
-BYTES_4X4, BYTES_2X4, WORDS_2X4, LANES_16, LANES_32, PAIRS_28 = range(6)
+BYTES_4X4, BYTES_2X4, BYTES_2X8, WORDS_2X4, LANES_16, LANES_32, PAIRS_28 = range(7)
 """Values of `Weights.form`."""
 
 LANE_LENGTHS = {16: LANES_16, 32: LANES_32}
@@ -23,6 +23,9 @@ LANE_LENGTHS = {16: LANES_16, 32: LANES_32}
 PAIRS_LENGTH = 28
 """Length of the patches of signed codes that a lane kernel takes: 3 by 3 by 3, rounded up."""
 
+LANE_MIDDLE = 64
+"""What the lane kernels take off such codes."""
+
 LANES = 32
 """Output channels that a lane kernel computes at a time."""
 
@@ -30,7 +33,13 @@ LONGEST_RUN = 32
 """Bytes that one copy moves, at most, where a kernel row is copied in one piece."""
 
 GROUP = 4
-"""Rows of weights that a dot kernel reads at a time."""
+"""Rows of weights that most dot kernels read at a time."""
+
+PAIR_OF_GROUPS = 8
+"""Rows of weights that `bytes_2x8` reads at a time; a block holds a multiple of them."""
+
+SHORT_PATCH = 384
+"""Up to this length of patches `bytes_2x8` is the fastest dot kernel of 256-bit vectors: sums of lanes cost most."""
 
 
 def round_up(value: int, unit: int) -> int:
@@ -61,11 +70,14 @@ def run_length(weight: Codes, dilation_w: int, pixel: int) -> int:
     return run if kernel_w > 1 and dilation_w == 1 and pixel == channels and run <= LONGEST_RUN else 0
 
 
-def dense_form(kernels: Kernels) -> int:
-    """The form of dot kernel that a level runs best: AVX-512 has registers for 4 by 4 sums, the others for 2 by 4."""
+def dense_form(kernels: Kernels, weight: Codes) -> int:
+    """The form of dot kernel that a level runs best: AVX-512 has registers for 16 sums, the others for 8."""
     if not kernels.multiplies_bytes:
         return WORDS_2X4
-    return BYTES_2X4 if kernels.name == "avxvnni" else BYTES_4X4
+    if kernels.name == "avxvnni":
+        return BYTES_2X4
+    short = weight[0].size <= SHORT_PATCH and round_up(weight.shape[0], GROUP) % PAIR_OF_GROUPS == 0
+    return BYTES_2X8 if short and kernels.name == "vnni256" else BYTES_4X4
 
 
 def pack_dense(kernels: Kernels, weight: Codes, form: int, run: int = 0) -> Weights:
@@ -74,7 +86,7 @@ def pack_dense(kernels: Kernels, weight: Codes, form: int, run: int = 0) -> Weig
     k = round_up(rows.shape[1], 32)
     padded = np.zeros((round_up(rows.shape[0], GROUP), k), np.int16)
     padded[: rows.shape[0], : rows.shape[1]] = rows
-    block_rows = max(BLOCK // k // GROUP * GROUP, GROUP)
+    block_rows = BLOCK // k // PAIR_OF_GROUPS * PAIR_OF_GROUPS
     byte_blocks: list[vec[u8]] = []
     word_blocks: list[vec[i16]] = []
     starts, counts = [], []
@@ -105,18 +117,6 @@ def pack_dense(kernels: Kernels, weight: Codes, form: int, run: int = 0) -> Weig
     return packed
 
 
-def lane_offsets(rows: Codes) -> NDArray[np.int64]:
-    """For rows (num_output, k) of weights, the offset of every group of four: (num_output, k / 4).
-
-    It moves the range that four products with codes 0 to 127 can span into 16 bits; 0 where the range lies there.
-    """
-    groups = rows.astype(np.int64).reshape(rows.shape[0], -1, 4)
-    lowest = np.minimum(groups, 0).sum(axis=2) * 127
-    highest = np.maximum(groups, 0).sum(axis=2) * 127
-    fits = (lowest >= -32768) & (highest <= 32767)
-    return np.where(fits, 0, -((lowest + highest) // 2))
-
-
 def pack_lanes(kernels: Kernels, weight: Codes, run: int = 0) -> tuple[Weights, NDArray[np.int64]]:
     """Weights (num_output, channels, kernel_h, kernel_w) for codes 0 to 127, and by how much its sums are too large.
 
@@ -124,29 +124,22 @@ def pack_lanes(kernels: Kernels, weight: Codes, run: int = 0) -> tuple[Weights, 
     """
     rows = patch_order(weight, run)
     k = min(length for length in LANE_LENGTHS if length >= rows.shape[1])
-    padded = np.zeros((round_up(rows.shape[0], LANES), k), np.int8)
-    padded[: rows.shape[0], : rows.shape[1]] = rows
-    offsets = lane_offsets(padded)
-    grouped = np.concatenate([padded.reshape(-1, k // 4, 4), offsets[:, :, np.newaxis]], axis=2)
-    lanes = grouped.reshape(-1, k + k // 4).astype(np.int16)
-    packed = _lane_weights(kernels, lanes, LANE_LENGTHS[k], weight.shape[1], k, run)
-    return packed, offsets.sum(axis=1)[: rows.shape[0]]
+    packed = _lane_weights(kernels, rows, k, LANE_LENGTHS[k], weight.shape[1], run)
+    return packed, -LANE_MIDDLE * rows.sum(axis=1, dtype=np.int64)
 
 
 def pack_pairs(kernels: Kernels, weight: Codes, run: int = 0) -> Weights:
     """Weights (num_output, channels, kernel_h, kernel_w) with no more than `PAIRS_LENGTH` a row, for signed codes."""
-    rows = patch_order(weight, run)
-    padded = np.zeros((round_up(rows.shape[0], LANES), PAIRS_LENGTH), np.int16)
+    return _lane_weights(kernels, patch_order(weight, run), PAIRS_LENGTH, PAIRS_28, weight.shape[1], run)
+
+
+def _lane_weights(kernels: Kernels, rows: Codes, k: int, form: int, channels: int, run: int) -> Weights:
+    """Rows as [num_output / LANES][k][LANES], with zeros behind their values and behind the last of them."""
+    padded = np.zeros((round_up(rows.shape[0], LANES), k), np.int16)
     padded[: rows.shape[0], : rows.shape[1]] = rows
-    return _lane_weights(kernels, padded, PAIRS_28, weight.shape[1], PAIRS_LENGTH, run)
-
-
-def _lane_weights(kernels: Kernels, rows: NDArray[np.int16], form: int, channels: int, k: int, run: int) -> Weights:
-    """Rows (num_output, length) as [num_output / LANES][length][LANES]."""
-    lanes = rows.reshape(-1, LANES, rows.shape[1]).swapaxes(1, 2)
     words = word_buffer(BLOCK)
-    words.items[: lanes.size] = lanes.reshape(-1)
-    starts, counts = long_vec(np.array([words.start]), 1), long_vec(np.array([rows.shape[0]]), 1)
+    words.items[: padded.size] = padded.reshape(-1, LANES, k).swapaxes(1, 2).reshape(-1)
+    starts, counts = long_vec(np.array([words.start]), 1), long_vec(np.array([padded.shape[0]]), 1)
     packed: Weights = kernels.records.Weights(form, [], [words.data], starts, counts, channels, k, run)
     return packed
 
@@ -155,7 +148,7 @@ def fits_lanes(weight: Codes, zero: int) -> bool:
     """Whether a lane kernel can compute with these weights and feature maps of this zero point."""
     num_output, channels, kernel_h, kernel_w = weight.shape
     longest = PAIRS_LENGTH if zero else max(LANE_LENGTHS)
-    room = BLOCK // (max(LANE_LENGTHS) // 4 * 5)
+    room = BLOCK // max(LANE_LENGTHS) // LANES * LANES
     return channels * kernel_h * kernel_w <= longest and num_output <= room and int(weight.min()) > -128
 
 

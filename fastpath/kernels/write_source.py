@@ -38,9 +38,9 @@ LANES_HEAD = '''"""Products of short patches: lanes are output channels, and sum
 Written by fastpath/kernels/write_source.py; change it there.
 
 Where a patch has 32 values or fewer, adding up the lanes of a dot product takes longer than the product. Here no lane
-is ever added to another. A patch holds codes 0 to 127. Four products and the row of offsets after their weights fit
-16 bits, because the offset centres the range that the four can span; `fastpath.kernels.packing` computes the offsets,
-and they are taken off again where the sums are requantized. Of signed codes two products fit without an offset.
+is ever added to another. Codes 0 to 127 less 64 are at most 64 in magnitude, so four products with weights from -127 to
+127 fit 16 bits; what 64 times the weights makes is put back where the sums are requantized. Of signed codes two
+products fit.
 """
 
 # fmt: off
@@ -148,61 +148,15 @@ def store_planes(pixels: int, channels: int) -> list[str]:
     return lines
 
 
-def lanes(k: int) -> str:
-    """The function for patches of k values, weights [channels / 32][k + k / 4][32] with offset rows."""
-    values, groups = range(k), range(k // 4)
-    block = (k + k // 4) * 32
-    lines = [
-        f"def lanes_{k}(",
-        "    x: vec[u8],",
-        "    points: vec[i64],",
-        "    pixels: i64,",
-        "    w: vec[i16],",
-        "    first: i64,",
-        "    channels: i64,",
-        "    acc: vec[i32],",
-        "    start: i64,",
-        "    pixel_step: i64,",
-        ") -> None:",
-        f'    """acc[start + pixel * pixel_step + channel] for patches of {k} codes from 0 to 127."""',
-        "    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:",
-        '        raise ValueError("buffer too small")',
-        "    if channels < 0 or channels > CHANNELS or pixels > POINTS:",
-        '        raise ValueError("layer too large")',
-        "    j: i64 = 0",
-        "    p: i64 = 0",
-        "    _block: i64 = 0",
-        "    out = start",
-        "    for p in range(pixels):",
-        "        a = points[p]",
-        f"        if a < 0 or a > FEATURES - {k}:",
-        '            raise ValueError("patch out of range")',
-        *(f"        x{i} = i16(x[a + {i}])" for i in values),
-        "        b = first",
-        "        r = out",
-        "        for block in range(channels >> 5):",
-        f"            if b < 0 or b > BLOCK - {block} or r < 0 or r > ACCUMULATORS - 32:",
-        '                raise ValueError("sums out of range")',
-        "            for j in range(i64(32)):",
-    ]
-    for g in groups:
-        terms = [f"x{4 * g + i} * w[b + {(5 * g + i) * 32} + j]" for i in range(4)]
-        lines.append(f"                t{g} = {' + '.join(terms)} + w[b + {(5 * g + 4) * 32} + j]")
-    lines += [
-        f"                acc[r + j] = {' + '.join(f'i32(t{g})' for g in groups)}",
-        f"            b += {block}",
-        "            r += 32",
-        "        out += pixel_step",
-    ]
-    return "\n".join(lines) + "\n"
+def lanes(name: str, k: int, zero: int, together: int, what: str) -> str:
+    """The function for patches of k bytes less `zero`, of which so many products fit 16 bits together.
 
-
-def pairs(k: int) -> str:
-    """The function for patches of k bytes with zero point 128, weights [channels / 32][k][32]."""
-    values, groups = range(k), range(k // 2)
+    Weights are [channels / 32][k][32].
+    """
+    values, groups = range(k), range(0, k, together)
     block = k * 32
     lines = [
-        f"def pairs_{k}(",
+        f"def {name}(",
         "    x: vec[u8],",
         "    points: vec[i64],",
         "    pixels: i64,",
@@ -213,7 +167,7 @@ def pairs(k: int) -> str:
         "    start: i64,",
         "    pixel_step: i64,",
         ") -> None:",
-        f'    """acc[start + pixel * pixel_step + channel] for patches of {k} signed codes, zero point 128."""',
+        f'    """acc[start + pixel * pixel_step + channel] for patches of {k} {what}."""',
         "    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:",
         '        raise ValueError("buffer too small")',
         "    if channels < 0 or channels > CHANNELS or pixels > POINTS:",
@@ -226,18 +180,19 @@ def pairs(k: int) -> str:
         "        a = points[p]",
         f"        if a < 0 or a > FEATURES - {k}:",
         '            raise ValueError("patch out of range")',
-        *(f"        x{i} = i16(x[a + {i}]) - 128" for i in values),
+        *(f"        x{i} = i16(x[a + {i}]) - {zero}" for i in values),
         "        b = first",
         "        r = out",
         "        for _block in range(channels >> 5):",
         f"            if b < 0 or b > BLOCK - {block} or r < 0 or r > ACCUMULATORS - 32:",
         '                raise ValueError("sums out of range")',
         "            for j in range(i64(32)):",
-        *(
-            f"                t{g} = x{2 * g} * w[b + {2 * g * 32} + j] + x{2 * g + 1} * w[b + {(2 * g + 1) * 32} + j]"
-            for g in groups
-        ),
-        f"                acc[r + j] = {' + '.join(f'i32(t{g})' for g in groups)}",
+    ]
+    for g in groups:
+        terms = (f"x{i} * w[b + {i * 32} + j]" for i in range(g, g + together))
+        lines.append(f"                t{g // together} = {' + '.join(terms)}")
+    lines += [
+        f"                acc[r + j] = {' + '.join(f'i32(t{g // together})' for g in groups)}",
         f"            b += {block}",
         "            r += 32",
         "        out += pixel_step",
@@ -289,7 +244,10 @@ def spread_module() -> str:
 
 
 BLOCKS = (("u8", 4), ("u8", 2), ("i16", 2))
-"""The blocks of dense layers: type of the weights, pixels."""
+"""The blocks of dense layers with 4 channels: type of the weights, pixels."""
+
+MIDDLE = 64
+"""What the lane kernels take off codes from 0 to 127."""
 
 
 def dot_module() -> str:
@@ -298,6 +256,7 @@ def dot_module() -> str:
         [
             DOT_HEAD,
             *(dot(item, pixels, 4, planes=planes) for item, pixels in BLOCKS for planes in (False, True)),
+            dot("u8", 2, 8),
             *(dot(item, 1, 4) for item in ("u8", "i16")),
         ]
     )
@@ -305,7 +264,14 @@ def dot_module() -> str:
 
 def lanes_module() -> str:
     """The text of source/lanes.py."""
-    return "\n\n".join([LANES_HEAD, lanes(16), lanes(32), pairs(28)])
+    signed, unsigned = "signed codes, zero point 128", f"codes from 0 to 127, less {MIDDLE}"
+    return "\n\n".join(
+        [
+            LANES_HEAD,
+            *(lanes(f"lanes_{k}", k, MIDDLE, 4, unsigned) for k in (16, 32)),
+            lanes("pairs_28", 28, 128, 2, signed),
+        ]
+    )
 
 
 MODULES: dict[str, Callable[[], str]] = {"dot.py": dot_module, "lanes.py": lanes_module, "spread.py": spread_module}

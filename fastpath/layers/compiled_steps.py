@@ -139,7 +139,7 @@ class CompiledInput:
         self.pitch = round_up(self.width, VECTOR)
         self.product_level = kernels.narrow() if self.width <= NARROW_WIDTH else kernels.wide()
         shaped = weights.reshape(self.rows, self.width, 1, 1)
-        self.weights = pack_dense(self.product_level, shaped, dense_form(self.product_level))
+        self.weights = pack_dense(self.product_level, shaped, dense_form(self.product_level, shaped))
         self.record: RecurrentInput = level.recurrent.RecurrentInput(
             self.pitch,
             self.rows,

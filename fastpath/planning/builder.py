@@ -52,7 +52,7 @@ from fastpath.steps.storage import SIGNED_ZERO, Storage, frame
 from fastpath.steps.workshop import FLOAT_TILE, Workshop
 from spec.graph import Layer, Shape
 
-NARROW_PATCH = 256
+NARROW_PATCH = 320
 """Patches up to this length run on 256-bit vectors."""
 
 LARGEST_FLOAT = 1e30

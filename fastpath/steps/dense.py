@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastpath.kernels import Kernels
 from fastpath.kernels.packing import (
     BYTES_2X4,
+    BYTES_2X8,
     BYTES_4X4,
     GROUP,
     LANES,
@@ -65,12 +66,12 @@ def dense_weights(
     if lanes:
         return pack_lanes(kernels, weight, run)
     excess = bottom.zero * weight.sum(axis=(1, 2, 3), dtype=np.int64)
-    return pack_dense(kernels, weight, dense_form(kernels), run), excess
+    return pack_dense(kernels, weight, dense_form(kernels, weight), run), excess
 
 
 def kernel_name(kernels: Kernels, weights: Weights) -> str:
     """Which kernel computes with these weights, for the plan."""
-    names = {BYTES_4X4: "bytes_4x4", BYTES_2X4: "bytes_2x4", WORDS_2X4: "words_2x4"}
+    names = {BYTES_4X4: "bytes_4x4", BYTES_2X4: "bytes_2x4", BYTES_2X8: "bytes_2x8", WORDS_2X4: "words_2x4"}
     return f"{names.get(weights.form, 'lanes')} {kernels.name}"
 
 

@@ -31,7 +31,7 @@ def product_to_blob(
     matrix = product.weight[:, :, 0, 0]
     num_output, num_input = matrix.shape
     length, step = part_length(num_input), round_up(num_output, GROUP)
-    form = dense_form(kernels)
+    form = dense_form(kernels, product.weight)
     parts = [
         pack_dense(kernels, product.weight[:, first : first + length], form) for first in range(0, num_input, length)
     ]

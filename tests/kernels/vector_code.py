@@ -30,6 +30,7 @@ VECTOR_CODE: dict[str, str] = {
     "dot.bytes_4x4": "pdpbusd",
     "dot.bytes_2x4": "pdpbusd",
     "dot.bytes_1x4": "pdpbusd",
+    "dot.bytes_2x8": "pdpbusd",
     "dot.words_2x4": "(pmaddwd|pdpwssd)",
     "dot.words_1x4": "(pmaddwd|pdpwssd)",
     "dot.bytes_4x4_planes": "pdpbusd",
@@ -91,8 +92,8 @@ VECTOR_CODE: dict[str, str] = {
 """For each kernel an operation that its loop must have, without the v of the newer encodings."""
 
 LEVELS_OF: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("dot.bytes_4x4", "dot.bytes_2x4", "dot.bytes_1x4", "recurrent.dot_bytes"), BYTE_PRODUCTS),
-    **dict.fromkeys(("dot.bytes_4x4_planes", "dot.bytes_2x4_planes"), BYTE_PRODUCTS),
+    **dict.fromkeys(("dot.bytes_4x4", "dot.bytes_2x4", "dot.bytes_2x8", "dot.bytes_1x4"), BYTE_PRODUCTS),
+    **dict.fromkeys(("dot.bytes_4x4_planes", "dot.bytes_2x4_planes", "recurrent.dot_bytes"), BYTE_PRODUCTS),
     **dict.fromkeys(
         ("encode.run", "functions.exp", "move.interleave_3", "requantize.bent", "requantize.stepped"), SHUFFLES
     ),

@@ -77,23 +77,25 @@ def multiply_block(
     count = weights.counts[i]
     k = weights.k
     form = weights.form
-    if form < 2:
+    if form < 3:
         octets = weights.byte_blocks[i]
         if pixels == 1:
             dot.bytes_1x4(x, points, pixels, octets, first, count, k, acc, out, pixel_step)
         elif form == 0:
             dot.bytes_4x4(x, points, pixels, octets, first, count, k, acc, out, pixel_step)
-        else:
+        elif form == 1:
             dot.bytes_2x4(x, points, pixels, octets, first, count, k, acc, out, pixel_step)
+        else:
+            dot.bytes_2x8(x, points, pixels, octets, first, count, k, acc, out, pixel_step)
         return
     words = weights.word_blocks[i]
-    if form == 2 and pixels == 1:
+    if form == 3 and pixels == 1:
         dot.words_1x4(x, points, pixels, words, first, count, k, acc, out, pixel_step)
-    elif form == 2:
-        dot.words_2x4(x, points, pixels, words, first, count, k, acc, out, pixel_step)
     elif form == 3:
-        lanes.lanes_16(x, points, pixels, words, first, count, acc, out, pixel_step)
+        dot.words_2x4(x, points, pixels, words, first, count, k, acc, out, pixel_step)
     elif form == 4:
+        lanes.lanes_16(x, points, pixels, words, first, count, acc, out, pixel_step)
+    elif form == 5:
         lanes.lanes_32(x, points, pixels, words, first, count, acc, out, pixel_step)
     else:
         lanes.pairs_28(x, points, pixels, words, first, count, acc, out, pixel_step)
@@ -114,12 +116,12 @@ def multiply_block_planes(
     first = weights.starts[i]
     count = weights.counts[i]
     k = weights.k
-    if weights.form == 0:
-        octets = weights.byte_blocks[i]
-        dot.bytes_4x4_planes(x, points, pixels, octets, first, count, k, acc, out, pixel_step, channel_step)
-    elif weights.form == 1:
+    if weights.form == 1:
         octets = weights.byte_blocks[i]
         dot.bytes_2x4_planes(x, points, pixels, octets, first, count, k, acc, out, pixel_step, channel_step)
+    elif weights.form < 3:
+        octets = weights.byte_blocks[i]
+        dot.bytes_4x4_planes(x, points, pixels, octets, first, count, k, acc, out, pixel_step, channel_step)
     else:
         words = weights.word_blocks[i]
         dot.words_2x4_planes(x, points, pixels, words, first, count, k, acc, out, pixel_step, channel_step)

@@ -567,6 +567,112 @@ def words_2x4_planes(
         channel += 4
 
 
+def bytes_2x8(
+    x: vec[u8],
+    points: vec[i64],
+    pixels: i64,
+    w: vec[u8],
+    first: i64,
+    channels: i64,
+    k: i64,
+    acc: vec[i32],
+    start: i64,
+    pixel_step: i64,
+) -> None:
+    """Blocks of 2 pixels by 8 channels, channels side by side."""
+    if len(x) < FEATURES or len(points) < POINTS or len(w) < BLOCK + PATCH or len(acc) < ACCUMULATORS:
+        raise ValueError("buffer too small")
+    if k < 0 or k > PATCH or pixels > POINTS - 8 or pixel_step < 0 or pixel_step > ACCUMULATORS:
+        raise ValueError("layer too large")
+    vectors: i64 = k >> 5
+    i: i64 = 0
+    channel: i64 = 0
+    b0 = first
+    while channel < channels:
+        b1 = b0 + k
+        b2 = b1 + k
+        b3 = b2 + k
+        b4 = b3 + k
+        b5 = b4 + k
+        b6 = b5 + k
+        b7 = b6 + k
+        if b0 < 0 or b0 > BLOCK or b1 < 0 or b1 > BLOCK or b2 < 0 or b2 > BLOCK or b3 < 0 or b3 > BLOCK or b4 < 0 or b4 > BLOCK or b5 < 0 or b5 > BLOCK or b6 < 0 or b6 > BLOCK or b7 < 0 or b7 > BLOCK:
+            raise ValueError("weights out of range")
+        o0 = start + channel
+        p: i64 = 0
+        while p < pixels:
+            a0 = points[p + 0]
+            a1 = points[p + 1]
+            if a0 < 0 or a0 > FEATURES - PATCH or a1 < 0 or a1 > FEATURES - PATCH:
+                raise ValueError("patch out of range")
+            s00: i32 = 0
+            s01: i32 = 0
+            s02: i32 = 0
+            s03: i32 = 0
+            s04: i32 = 0
+            s05: i32 = 0
+            s06: i32 = 0
+            s07: i32 = 0
+            s10: i32 = 0
+            s11: i32 = 0
+            s12: i32 = 0
+            s13: i32 = 0
+            s14: i32 = 0
+            s15: i32 = 0
+            s16: i32 = 0
+            s17: i32 = 0
+            for i in range(vectors << 5):
+                x0 = i32(x[a0 + i])
+                x1 = i32(x[a1 + i])
+                y0 = i32(w[b0 + i]) - 128
+                y1 = i32(w[b1 + i]) - 128
+                y2 = i32(w[b2 + i]) - 128
+                y3 = i32(w[b3 + i]) - 128
+                y4 = i32(w[b4 + i]) - 128
+                y5 = i32(w[b5 + i]) - 128
+                y6 = i32(w[b6 + i]) - 128
+                y7 = i32(w[b7 + i]) - 128
+                s00 += x0 * y0
+                s01 += x0 * y1
+                s02 += x0 * y2
+                s03 += x0 * y3
+                s04 += x0 * y4
+                s05 += x0 * y5
+                s06 += x0 * y6
+                s07 += x0 * y7
+                s10 += x1 * y0
+                s11 += x1 * y1
+                s12 += x1 * y2
+                s13 += x1 * y3
+                s14 += x1 * y4
+                s15 += x1 * y5
+                s16 += x1 * y6
+                s17 += x1 * y7
+            o1 = o0 + pixel_step
+            if o0 < 0 or o0 > ACCUMULATORS - 8 or o1 < 0 or o1 > ACCUMULATORS - 8:
+                raise ValueError("sums out of range")
+            acc[o0] = s00
+            acc[o0 + 1] = s01
+            acc[o0 + 2] = s02
+            acc[o0 + 3] = s03
+            acc[o0 + 4] = s04
+            acc[o0 + 5] = s05
+            acc[o0 + 6] = s06
+            acc[o0 + 7] = s07
+            acc[o1] = s10
+            acc[o1 + 1] = s11
+            acc[o1 + 2] = s12
+            acc[o1 + 3] = s13
+            acc[o1 + 4] = s14
+            acc[o1 + 5] = s15
+            acc[o1 + 6] = s16
+            acc[o1 + 7] = s17
+            o0 = o1 + pixel_step
+            p += 2
+        b0 = b7 + k
+        channel += 8
+
+
 def bytes_1x4(
     x: vec[u8],
     points: vec[i64],

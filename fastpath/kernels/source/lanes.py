@@ -3,9 +3,9 @@
 Written by fastpath/kernels/write_source.py; change it there.
 
 Where a patch has 32 values or fewer, adding up the lanes of a dot product takes longer than the product. Here no lane
-is ever added to another. A patch holds codes 0 to 127. Four products and the row of offsets after their weights fit
-16 bits, because the offset centres the range that the four can span; `fastpath.kernels.packing` computes the offsets,
-and they are taken off again where the sums are requantized. Of signed codes two products fit without an offset.
+is ever added to another. Codes 0 to 127 less 64 are at most 64 in magnitude, so four products with weights from -127 to
+127 fit 16 bits; what 64 times the weights makes is put back where the sums are requantized. Of signed codes two
+products fit.
 """
 
 # fmt: off
@@ -27,7 +27,7 @@ def lanes_16(
     start: i64,
     pixel_step: i64,
 ) -> None:
-    """acc[start + pixel * pixel_step + channel] for patches of 16 codes from 0 to 127."""
+    """acc[start + pixel * pixel_step + channel] for patches of 16 codes from 0 to 127, less 64."""
     if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:
         raise ValueError("buffer too small")
     if channels < 0 or channels > CHANNELS or pixels > POINTS:
@@ -40,34 +40,34 @@ def lanes_16(
         a = points[p]
         if a < 0 or a > FEATURES - 16:
             raise ValueError("patch out of range")
-        x0 = i16(x[a + 0])
-        x1 = i16(x[a + 1])
-        x2 = i16(x[a + 2])
-        x3 = i16(x[a + 3])
-        x4 = i16(x[a + 4])
-        x5 = i16(x[a + 5])
-        x6 = i16(x[a + 6])
-        x7 = i16(x[a + 7])
-        x8 = i16(x[a + 8])
-        x9 = i16(x[a + 9])
-        x10 = i16(x[a + 10])
-        x11 = i16(x[a + 11])
-        x12 = i16(x[a + 12])
-        x13 = i16(x[a + 13])
-        x14 = i16(x[a + 14])
-        x15 = i16(x[a + 15])
+        x0 = i16(x[a + 0]) - 64
+        x1 = i16(x[a + 1]) - 64
+        x2 = i16(x[a + 2]) - 64
+        x3 = i16(x[a + 3]) - 64
+        x4 = i16(x[a + 4]) - 64
+        x5 = i16(x[a + 5]) - 64
+        x6 = i16(x[a + 6]) - 64
+        x7 = i16(x[a + 7]) - 64
+        x8 = i16(x[a + 8]) - 64
+        x9 = i16(x[a + 9]) - 64
+        x10 = i16(x[a + 10]) - 64
+        x11 = i16(x[a + 11]) - 64
+        x12 = i16(x[a + 12]) - 64
+        x13 = i16(x[a + 13]) - 64
+        x14 = i16(x[a + 14]) - 64
+        x15 = i16(x[a + 15]) - 64
         b = first
         r = out
-        for block in range(channels >> 5):
-            if b < 0 or b > BLOCK - 640 or r < 0 or r > ACCUMULATORS - 32:
+        for _block in range(channels >> 5):
+            if b < 0 or b > BLOCK - 512 or r < 0 or r > ACCUMULATORS - 32:
                 raise ValueError("sums out of range")
             for j in range(i64(32)):
-                t0 = x0 * w[b + 0 + j] + x1 * w[b + 32 + j] + x2 * w[b + 64 + j] + x3 * w[b + 96 + j] + w[b + 128 + j]
-                t1 = x4 * w[b + 160 + j] + x5 * w[b + 192 + j] + x6 * w[b + 224 + j] + x7 * w[b + 256 + j] + w[b + 288 + j]
-                t2 = x8 * w[b + 320 + j] + x9 * w[b + 352 + j] + x10 * w[b + 384 + j] + x11 * w[b + 416 + j] + w[b + 448 + j]
-                t3 = x12 * w[b + 480 + j] + x13 * w[b + 512 + j] + x14 * w[b + 544 + j] + x15 * w[b + 576 + j] + w[b + 608 + j]
+                t0 = x0 * w[b + 0 + j] + x1 * w[b + 32 + j] + x2 * w[b + 64 + j] + x3 * w[b + 96 + j]
+                t1 = x4 * w[b + 128 + j] + x5 * w[b + 160 + j] + x6 * w[b + 192 + j] + x7 * w[b + 224 + j]
+                t2 = x8 * w[b + 256 + j] + x9 * w[b + 288 + j] + x10 * w[b + 320 + j] + x11 * w[b + 352 + j]
+                t3 = x12 * w[b + 384 + j] + x13 * w[b + 416 + j] + x14 * w[b + 448 + j] + x15 * w[b + 480 + j]
                 acc[r + j] = i32(t0) + i32(t1) + i32(t2) + i32(t3)
-            b += 640
+            b += 512
             r += 32
         out += pixel_step
 
@@ -83,7 +83,7 @@ def lanes_32(
     start: i64,
     pixel_step: i64,
 ) -> None:
-    """acc[start + pixel * pixel_step + channel] for patches of 32 codes from 0 to 127."""
+    """acc[start + pixel * pixel_step + channel] for patches of 32 codes from 0 to 127, less 64."""
     if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:
         raise ValueError("buffer too small")
     if channels < 0 or channels > CHANNELS or pixels > POINTS:
@@ -96,54 +96,54 @@ def lanes_32(
         a = points[p]
         if a < 0 or a > FEATURES - 32:
             raise ValueError("patch out of range")
-        x0 = i16(x[a + 0])
-        x1 = i16(x[a + 1])
-        x2 = i16(x[a + 2])
-        x3 = i16(x[a + 3])
-        x4 = i16(x[a + 4])
-        x5 = i16(x[a + 5])
-        x6 = i16(x[a + 6])
-        x7 = i16(x[a + 7])
-        x8 = i16(x[a + 8])
-        x9 = i16(x[a + 9])
-        x10 = i16(x[a + 10])
-        x11 = i16(x[a + 11])
-        x12 = i16(x[a + 12])
-        x13 = i16(x[a + 13])
-        x14 = i16(x[a + 14])
-        x15 = i16(x[a + 15])
-        x16 = i16(x[a + 16])
-        x17 = i16(x[a + 17])
-        x18 = i16(x[a + 18])
-        x19 = i16(x[a + 19])
-        x20 = i16(x[a + 20])
-        x21 = i16(x[a + 21])
-        x22 = i16(x[a + 22])
-        x23 = i16(x[a + 23])
-        x24 = i16(x[a + 24])
-        x25 = i16(x[a + 25])
-        x26 = i16(x[a + 26])
-        x27 = i16(x[a + 27])
-        x28 = i16(x[a + 28])
-        x29 = i16(x[a + 29])
-        x30 = i16(x[a + 30])
-        x31 = i16(x[a + 31])
+        x0 = i16(x[a + 0]) - 64
+        x1 = i16(x[a + 1]) - 64
+        x2 = i16(x[a + 2]) - 64
+        x3 = i16(x[a + 3]) - 64
+        x4 = i16(x[a + 4]) - 64
+        x5 = i16(x[a + 5]) - 64
+        x6 = i16(x[a + 6]) - 64
+        x7 = i16(x[a + 7]) - 64
+        x8 = i16(x[a + 8]) - 64
+        x9 = i16(x[a + 9]) - 64
+        x10 = i16(x[a + 10]) - 64
+        x11 = i16(x[a + 11]) - 64
+        x12 = i16(x[a + 12]) - 64
+        x13 = i16(x[a + 13]) - 64
+        x14 = i16(x[a + 14]) - 64
+        x15 = i16(x[a + 15]) - 64
+        x16 = i16(x[a + 16]) - 64
+        x17 = i16(x[a + 17]) - 64
+        x18 = i16(x[a + 18]) - 64
+        x19 = i16(x[a + 19]) - 64
+        x20 = i16(x[a + 20]) - 64
+        x21 = i16(x[a + 21]) - 64
+        x22 = i16(x[a + 22]) - 64
+        x23 = i16(x[a + 23]) - 64
+        x24 = i16(x[a + 24]) - 64
+        x25 = i16(x[a + 25]) - 64
+        x26 = i16(x[a + 26]) - 64
+        x27 = i16(x[a + 27]) - 64
+        x28 = i16(x[a + 28]) - 64
+        x29 = i16(x[a + 29]) - 64
+        x30 = i16(x[a + 30]) - 64
+        x31 = i16(x[a + 31]) - 64
         b = first
         r = out
-        for block in range(channels >> 5):
-            if b < 0 or b > BLOCK - 1280 or r < 0 or r > ACCUMULATORS - 32:
+        for _block in range(channels >> 5):
+            if b < 0 or b > BLOCK - 1024 or r < 0 or r > ACCUMULATORS - 32:
                 raise ValueError("sums out of range")
             for j in range(i64(32)):
-                t0 = x0 * w[b + 0 + j] + x1 * w[b + 32 + j] + x2 * w[b + 64 + j] + x3 * w[b + 96 + j] + w[b + 128 + j]
-                t1 = x4 * w[b + 160 + j] + x5 * w[b + 192 + j] + x6 * w[b + 224 + j] + x7 * w[b + 256 + j] + w[b + 288 + j]
-                t2 = x8 * w[b + 320 + j] + x9 * w[b + 352 + j] + x10 * w[b + 384 + j] + x11 * w[b + 416 + j] + w[b + 448 + j]
-                t3 = x12 * w[b + 480 + j] + x13 * w[b + 512 + j] + x14 * w[b + 544 + j] + x15 * w[b + 576 + j] + w[b + 608 + j]
-                t4 = x16 * w[b + 640 + j] + x17 * w[b + 672 + j] + x18 * w[b + 704 + j] + x19 * w[b + 736 + j] + w[b + 768 + j]
-                t5 = x20 * w[b + 800 + j] + x21 * w[b + 832 + j] + x22 * w[b + 864 + j] + x23 * w[b + 896 + j] + w[b + 928 + j]
-                t6 = x24 * w[b + 960 + j] + x25 * w[b + 992 + j] + x26 * w[b + 1024 + j] + x27 * w[b + 1056 + j] + w[b + 1088 + j]
-                t7 = x28 * w[b + 1120 + j] + x29 * w[b + 1152 + j] + x30 * w[b + 1184 + j] + x31 * w[b + 1216 + j] + w[b + 1248 + j]
+                t0 = x0 * w[b + 0 + j] + x1 * w[b + 32 + j] + x2 * w[b + 64 + j] + x3 * w[b + 96 + j]
+                t1 = x4 * w[b + 128 + j] + x5 * w[b + 160 + j] + x6 * w[b + 192 + j] + x7 * w[b + 224 + j]
+                t2 = x8 * w[b + 256 + j] + x9 * w[b + 288 + j] + x10 * w[b + 320 + j] + x11 * w[b + 352 + j]
+                t3 = x12 * w[b + 384 + j] + x13 * w[b + 416 + j] + x14 * w[b + 448 + j] + x15 * w[b + 480 + j]
+                t4 = x16 * w[b + 512 + j] + x17 * w[b + 544 + j] + x18 * w[b + 576 + j] + x19 * w[b + 608 + j]
+                t5 = x20 * w[b + 640 + j] + x21 * w[b + 672 + j] + x22 * w[b + 704 + j] + x23 * w[b + 736 + j]
+                t6 = x24 * w[b + 768 + j] + x25 * w[b + 800 + j] + x26 * w[b + 832 + j] + x27 * w[b + 864 + j]
+                t7 = x28 * w[b + 896 + j] + x29 * w[b + 928 + j] + x30 * w[b + 960 + j] + x31 * w[b + 992 + j]
                 acc[r + j] = i32(t0) + i32(t1) + i32(t2) + i32(t3) + i32(t4) + i32(t5) + i32(t6) + i32(t7)
-            b += 1280
+            b += 1024
             r += 32
         out += pixel_step
 

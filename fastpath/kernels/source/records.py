@@ -53,9 +53,9 @@ class Window:
 class Weights:
     """Weight rows of a dense layer, in blocks.
 
-    `form` says which kernel reads them: 0 bytes_4x4, 1 bytes_2x4 (both `byte_blocks`), 2 words_2x4, 3 lanes_16,
-    4 lanes_32, 5 pairs_28 (all `word_blocks`). Block i begins at `starts[i]` of its vec and holds `counts[i]` output
-    channels. `channels` is the number of input channels, `k` the length of a row.
+    `form` says which kernel reads them: 0 bytes_4x4, 1 bytes_2x4, 2 bytes_2x8 (all `byte_blocks`), 3 words_2x4,
+    4 lanes_16, 5 lanes_32, 6 pairs_28 (all `word_blocks`). Block i begins at `starts[i]` of its vec and holds
+    `counts[i]` output channels. `channels` is the number of input channels, `k` the length of a row.
 
     The values of a row come in the order of a panel; or, where `run` is not 0, in that of `move.runs`, as so many bytes
     of each kernel row.
