@@ -163,8 +163,21 @@ def pack_depthwise(kernels: Kernels, weight: Codes, zero: int, repeat: int) -> D
     taps = np.tile(weight.reshape(weight.shape[0], -1).T, (1, repeat))
     words = word_buffer(BLOCK)
     words.items[: taps.size] = taps.reshape(-1)
-    packed: DepthwiseWeights = kernels.records.DepthwiseWeights(words.data, words.start, weight.shape[0], repeat, zero)
+    packed: DepthwiseWeights = kernels.records.DepthwiseWeights(
+        words.data, words.start, weight.shape[0], repeat, zero, False
+    )
     return packed
+
+
+def pack_depthwise_lanes(kernels: Kernels, weight: Codes) -> tuple[DepthwiseWeights, NDArray[np.int64]]:
+    """Weights (channels, 1, 3, 3) for codes 0 to 127, channels a multiple of `LANES`, and the excess of its sums."""
+    taps = weight.reshape(-1, LANES, 9).swapaxes(1, 2)
+    words = word_buffer(BLOCK)
+    words.items[: taps.size] = taps.reshape(-1)
+    packed: DepthwiseWeights = kernels.records.DepthwiseWeights(
+        words.data, words.start, weight.shape[0], 1, LANE_MIDDLE, True
+    )
+    return packed, -LANE_MIDDLE * weight.sum(axis=(1, 2, 3), dtype=np.int64)
 
 
 def fits_depthwise(weight: Codes) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from fastpath.kernels import Kernels
-from fastpath.kernels.packing import fits_repeated, pack_depthwise, round_up
+from fastpath.kernels.packing import LANES, fits_repeated, pack_depthwise, pack_depthwise_lanes, round_up
+from fastpath.kernels.source.capacity import WORD_ROW
 from fastpath.kernels.source.records import DepthwiseWeights
 from fastpath.kernels.staircase import Stairs
 from fastpath.layers.common import Array
@@ -27,6 +28,14 @@ def depthwise_weights(kernels: Kernels, convolution: Convolution8, bottom: Stora
     runs = convolution.window.kernel == (3, 3) or convolution.window.kernel[1] == 5
     repeat = max(LANE_RUN // channels, 1) if adjacent and runs and fits_repeated(convolution.weight, LANE_RUN) else 1
     return pack_depthwise(kernels, convolution.weight, bottom.zero, repeat)
+
+
+def runs_in_lanes(convolution: Convolution8, bottom: Storage, out_w: int) -> bool:
+    """Whether rows can be widened to words first: 3 by 3 windows of codes from 0 to 127, and no lane idle."""
+    window = convolution.window
+    row = ((out_w - 1) * window.stride[1] + 3) * bottom.pixel
+    square = window.kernel == (3, 3) and window.dilation == (1, 1)
+    return square and bottom.zero == 0 and convolution.num_output % LANES == 0 and row <= WORD_ROW
 
 
 def widened(convolution: Convolution8, channels: int) -> Convolution8:
@@ -48,11 +57,15 @@ def depthwise_to_codes(
     """A depthwise convolution from feature map to feature map, and the name of its kernel."""
     if top.spare and top.pixel == bottom.pixel > convolution.num_output:
         convolution, stairs = widened(convolution, top.pixel), stairs.widened(top.pixel)
+    if runs_in_lanes(convolution, bottom, top.w):
+        weights, excess = pack_depthwise_lanes(kernels, convolution.weight)
+    else:
+        weights, excess = depthwise_weights(kernels, convolution, bottom), np.zeros(convolution.num_output, np.int64)
     arguments = (
         bottom.feature(kernels, *pads),
         window_record(kernels, convolution.window, top.h, top.w),
-        depthwise_weights(kernels, convolution, bottom),
-        staircase(kernels, workshop, stairs, top.zero, np.zeros(convolution.num_output, np.int64)),
+        weights,
+        staircase(kernels, workshop, stairs, top.zero, excess),
         top.feature(kernels),
         workshop.scratch(kernels),
     )

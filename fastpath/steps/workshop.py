@@ -17,6 +17,8 @@ from fastpath.kernels.source.capacity import (
     POINTS,
     SLACK,
     STEPS,
+    WORD_ROW,
+    WORDS,
 )
 from fastpath.kernels.source.records import Scratch
 
@@ -32,6 +34,7 @@ class Workshop:
         self.sums = int_buffer(ACCUMULATORS + ACCUMULATOR_SLACK)
         self.points = long_vec(np.zeros(0), POINTS)
         self.codes = word_buffer(CHANNELS)
+        self.words = word_buffer(WORDS + WORD_ROW)
         self.bits = int_buffer(2 * FLOATS)
         """Floats, as the integers that their bit patterns are."""
         self.floats = self.bits.items.view(np.float32)[:FLOATS]
@@ -44,7 +47,14 @@ class Workshop:
         """The shared buffers as a record of one level."""
         if kernels.name not in self.scratches:
             self.scratches[kernels.name] = kernels.records.Scratch(
-                self.panel.data, self.panel.start, self.sums.data, self.sums.start, self.points, self.codes.data
+                self.panel.data,
+                self.panel.start,
+                self.sums.data,
+                self.sums.start,
+                self.points,
+                self.codes.data,
+                self.words.data,
+                self.words.start,
             )
         return self.scratches[kernels.name]
 

@@ -19,6 +19,7 @@ from fastpath.kernels.packing import (
     fits_lanes,
     pack_dense,
     pack_depthwise,
+    pack_depthwise_lanes,
     pack_lanes,
     pack_pairs,
     round_up,
@@ -162,6 +163,42 @@ def test_depthwise(
 
 
 @every_level()
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (4, 1)])
+def test_depthwise_in_lanes(level: str, stride: tuple[int, int], arena: Buffer[Any], target: Buffer[Any]) -> None:
+    """Sums up to the largest, through stairs that take the code for the top byte of the sum."""
+    kernels = kernels_of(level)
+    channels, out_h, out_w, shift = 64, 4, 3, 12
+    h, w = (out_h - 1) * stride[0] + 3, (out_w - 1) * stride[1] + 3
+    codes = np.random.default_rng(SEED).integers(0, 128, (h, w, channels))
+    weights = random_weights((channels, 1, 3, 3), SEED, lowest=-127)
+    codes[:, :, 2:4] = 127
+    weights[2], weights[3] = 127, -127
+    arena.items[: codes.size] = codes.reshape(-1)
+    packed, excess = pack_depthwise_lanes(kernels, weights)
+    bottom = kernels.records.Feature(arena.data, arena.start, w * channels, channels)
+    top = kernels.records.Feature(target.data, target.start, out_w * channels, channels)
+    window = kernels.records.Window(3, 3, 1, 1, *stride, out_h, out_w)
+    shop = Workshop()
+    middle = (np.int64(128) << shift) - excess
+    kernels.depthwise.convolve(bottom, window, packed, straight(kernels, middle, shift), top, shop.scratch(kernels))
+    found = target.items[: out_h * out_w * channels].reshape(out_h, out_w, channels)
+    for y in range(out_h):
+        for x in range(out_w):
+            part = codes[y * stride[0] : y * stride[0] + 3, x * stride[1] : x * stride[1] + 3]
+            sums = (part * weights[:, 0].transpose(1, 2, 0).astype(np.int64)).sum(axis=(0, 1))
+            assert np.array_equal(found[y, x], (sums >> shift) + 128)
+
+
+def straight(kernels: Any, c: NDArray[np.int64], shift: int) -> Any:
+    """Stairs whose byte is (sum + c) >> shift."""
+    none, no_words = long_vec(np.zeros(0), 0), int_buffer(0).data
+    ones = long_vec(np.ones(c.size), CHANNELS)
+    return kernels.records.Staircase(
+        ones, long_vec(c, CHANNELS), shift, 0, 255, False, no_words, 0, none, c.size, 1, False, none, none, none, none
+    )
+
+
+@every_level()
 @pytest.mark.parametrize(
     ("kernel", "stride"), [((3, 3), (2, 2)), ((3, 3), (1, 2)), ((2, 2), (2, 2)), ((1, 3), (1, 1)), ((5, 4), (1, 1))]
 )
@@ -229,7 +266,9 @@ def test_requantize(
         long_vec(np.tile(c - (50 << shift), repeat), CHANNELS),
         long_vec(np.full(channels * repeat, -1), CHANNELS),
     )
-    scratch = kernels.records.Scratch(target.data, 0, sums.data, sums.start, long_vec(np.zeros(0), 1), word_vec())
+    words = word_vec()
+    points = long_vec(np.zeros(0), 1)
+    scratch = kernels.records.Scratch(target.data, 0, sums.data, sums.start, points, words, words, 0)
     width = channels + gap
     target.items[: pixels * width] = 77
     top = kernels.records.Feature(target.data, target.start, 0, width)

@@ -44,5 +44,11 @@ LAST_SUMS: Final = ACCUMULATORS - CHANNELS
 STEPS: Final = 1048576
 """Entries of a table of steps, 256 to a channel; as many as `CHANNELS` need are allocated more."""
 
+WORD_ROW: Final = SLACK
+"""16-bit words of one row of a feature map that is widened."""
+
+WORDS: Final = 3 * WORD_ROW
+"""16-bit words of the rows that 3 by 3 windows see; `WORD_ROW` more are allocated."""
+
 NUMBERS: Final = 16384
 """binary64 numbers of one vector."""

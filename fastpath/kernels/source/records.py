@@ -84,18 +84,22 @@ class Weights:
 
 @final
 class DepthwiseWeights:
-    """Weights [kernel_h * kernel_w][repeat * channels] of a depthwise layer, and the zero point of its feature map.
+    """Weights of a depthwise layer, and what the kernels take off the bytes of its feature map.
 
-    The weights of a kernel position stand there `repeat` times, so that so many neighbouring pixels are one run of
-    lanes; more than once only where the stride is 1 and the feature map has nothing between its pixels.
+    They are [kernel_h * kernel_w][repeat * channels]. The weights of a kernel position stand there `repeat` times, so
+    that so many neighbouring pixels are one run of lanes; more than once only where the stride is 1 and the feature map
+    has nothing between its pixels.
+
+    With `in_lanes` they are [channels / 32][9][32], and rows of the feature map are widened to words first.
     """
 
-    def __init__(self, data: vec[i16], start: i64, channels: i64, repeat: i64, zero: i16) -> None:
+    def __init__(self, data: vec[i16], start: i64, channels: i64, repeat: i64, zero: i16, in_lanes: bool) -> None:
         self.data: vec[i16] = data
         self.start: i64 = start
         self.channels: i64 = channels
         self.repeat: i64 = repeat
         self.zero: i16 = zero
+        self.in_lanes: bool = in_lanes
 
 
 @final
@@ -151,10 +155,18 @@ class Staircase:
 
 @final
 class Scratch:
-    """Buffers: a panel of patches, the sums, the offsets of the patches of one tile, the codes of one pixel."""
+    """Buffers: a panel of patches, the sums, the offsets of the patches of one tile, the codes of one pixel, words."""
 
     def __init__(
-        self, panel: vec[u8], panel_start: i64, acc: vec[i32], acc_start: i64, points: vec[i64], codes: vec[i16]
+        self,
+        panel: vec[u8],
+        panel_start: i64,
+        acc: vec[i32],
+        acc_start: i64,
+        points: vec[i64],
+        codes: vec[i16],
+        words: vec[i16],
+        words_start: i64,
     ) -> None:
         self.panel: vec[u8] = panel
         self.panel_start: i64 = panel_start
@@ -162,3 +174,5 @@ class Scratch:
         self.acc_start: i64 = acc_start
         self.points: vec[i64] = points
         self.codes: vec[i16] = codes
+        self.words: vec[i16] = words
+        self.words_start: i64 = words_start
