@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from librt.vecs import vec
-from mypy_extensions import i64
+from mypy_extensions import i32, i64
 from numpy.typing import NDArray
 
-from fastpath.arena import long_vec
+from fastpath.arena import Buffer, int_buffer, long_vec
 from fastpath.kernels import Kernels
+from fastpath.kernels.halves import Halves, halve
 from fastpath.kernels.source.capacity import CHANNELS
 from fastpath.kernels.source.records import Staircase
 from fastpath.kernels.staircase import Stairs
@@ -51,9 +52,13 @@ def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, e
         lower_m = long_vec(np.tile(stairs.lower.m, repeat), CHANNELS)
         lower_c = long_vec(np.tile(stairs.lower.c + lift - excess * stairs.lower.m, repeat), CHANNELS)
         turn = long_vec(np.tile(stairs.lower.turn, repeat), CHANNELS)
+    halved = None if stepped else halve(stairs, excess, zero)
+    parts = _parts(halved, repeat) if halved else workshop.no_parts
+    # Of the long numbers only those of odd channels are read then.
+    longs = channels if halved else CHANNELS
     record: Staircase = kernels.records.Staircase(
-        long_vec(np.tile(stairs.m, repeat), CHANNELS),
-        long_vec(np.tile(c, repeat), CHANNELS),
+        long_vec(np.tile(stairs.m, repeat), longs),
+        long_vec(np.tile(c, repeat), longs),
         stairs.shift,
         stairs.low + zero,
         stairs.high + zero,
@@ -68,8 +73,21 @@ def staircase(kernels: Kernels, workshop: Workshop, stairs: Stairs, zero: int, e
         lower_m,
         lower_c,
         turn,
+        halved is not None,
+        parts.data,
+        parts.start,
+        halved.fine_shift if halved else 0,
+        halved.coarse_shift if halved else 0,
     )
     return record
+
+
+def _parts(halves: Halves, repeat: int) -> Buffer[vec[i32]]:
+    """The rows that the kernel reads, every channel `repeat` times."""
+    rows = np.stack([halves.floor, halves.width, halves.fine, halves.coarse, halves.offset])
+    parts = int_buffer(6 * CHANNELS)
+    parts.items[: rows.size * repeat] = np.tile(rows, repeat).reshape(-1)
+    return parts
 
 
 def _thresholds(stairs: Stairs, steps: NDArray[np.int64], excess: NDArray[np.int64], first: int) -> NDArray[np.int64]:

@@ -42,6 +42,7 @@ class Workshop:
         self.tables: list[tuple[Buffer[vec[i32]], int]] = []
         self.scratches: dict[str, Scratch] = {}
         self.no_table = vec[i32]()
+        self.no_parts = int_buffer(0)
 
     def scratch(self, kernels: Kernels) -> Scratch:
         """The shared buffers as a record of one level."""

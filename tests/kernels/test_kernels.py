@@ -193,8 +193,9 @@ def straight(kernels: Any, c: NDArray[np.int64], shift: int) -> Any:
     """Stairs whose byte is (sum + c) >> shift."""
     none, no_words = long_vec(np.zeros(0), 0), int_buffer(0).data
     ones = long_vec(np.ones(c.size), CHANNELS)
+    no_bend, no_halves = (False, none, none, none, none), (False, no_words, 0, 0, 0)
     return kernels.records.Staircase(
-        ones, long_vec(c, CHANNELS), shift, 0, 255, False, no_words, 0, none, c.size, 1, False, none, none, none, none
+        ones, long_vec(c, CHANNELS), shift, 0, 255, False, no_words, 0, none, c.size, 1, *no_bend, *no_halves
     )
 
 
@@ -265,11 +266,68 @@ def test_requantize(
         long_vec(np.full(channels * repeat, -2), CHANNELS),
         long_vec(np.tile(c - (50 << shift), repeat), CHANNELS),
         long_vec(np.full(channels * repeat, -1), CHANNELS),
+        False,
+        table.data,
+        0,
+        0,
+        0,
     )
     words = word_vec()
     points = long_vec(np.zeros(0), 1)
     scratch = kernels.records.Scratch(target.data, 0, sums.data, sums.start, points, words, words, 0)
     width = channels + gap
+    target.items[: pixels * width] = 77
+    top = kernels.records.Feature(target.data, target.start, 0, width)
+    kernels.requantize.row(scratch, sums.start, channels, pixels, stairs, top, 0)
+    found = target.items[: pixels * width].reshape(pixels, width)
+    assert np.array_equal(found[:, :channels], expected)
+    assert (found[:, channels:] == 77).all()
+
+
+@every_level()
+@pytest.mark.parametrize(("repeat", "gap"), [(1, 0), (3, 0), (3, 2)])
+@pytest.mark.parametrize("odd", [[], [1, 3]], ids=["all", "two odd channels"])
+def test_requantize_by_halves(
+    level: str, odd: list[int], repeat: int, gap: int, sums: Buffer[Any], target: Buffer[Any]
+) -> None:
+    """byte = (sum + 9000) * (5 * 2**7 + 99) >> 17, plus 30, with sums held between -9000 and 9000."""
+    kernels = kernels_of(level)
+    channels, pixels, shift, factor = 5, 7, 17, 5 * 128 + 99
+    totals = np.random.default_rng(SEED).integers(-12000, 12000, (pixels, channels))
+    totals[0, :2] = [-(2**30), 2**30]
+    sums.items[: totals.size] = totals.reshape(-1)
+    expected = ((totals.clip(-9000, 9000) + 9000) * factor >> shift) + 30
+    parts, table, none = int_buffer(6 * CHANNELS), int_buffer(1048576 + CHANNELS * 256), long_vec(np.zeros(0), 0)
+    rows = np.repeat([[-9000], [18000], [99], [5], [30 << 10]], channels, axis=1)
+    parts.items[: rows.size * repeat] = np.tile(rows, repeat).reshape(-1)
+    # Odd channels: the byte after b begins at this sum.
+    reach = -(((30 - np.arange(256) - 1) << shift) // factor) - 9000
+    table.items[: len(odd) * 256] = np.tile(reach, len(odd))
+    stairs = kernels.records.Staircase(
+        long_vec(np.full(channels, factor), channels),
+        long_vec(np.full(channels, (29 << shift) + 9000 * factor), channels),
+        shift,
+        0,
+        255,
+        False,
+        table.data,
+        table.start,
+        long_vec(np.array(odd), len(odd)),
+        channels,
+        repeat,
+        False,
+        *(none, none, none, none),
+        True,
+        parts.data,
+        parts.start,
+        7,
+        10,
+    )
+    for channel in odd:
+        expected[:, channel] = (((totals[:, channel] + 9000) * factor >> shift) + 30).clip(0, 255)
+    words, width = word_vec(), channels + gap
+    points = long_vec(np.zeros(0), 1)
+    scratch = kernels.records.Scratch(target.data, 0, sums.data, sums.start, points, words, words, 0)
     target.items[: pixels * width] = 77
     top = kernels.records.Feature(target.data, target.start, 0, width)
     kernels.requantize.row(scratch, sums.start, channels, pixels, stairs, top, 0)

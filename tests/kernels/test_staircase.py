@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fastpath.kernels.halves import Halves, halve
 from fastpath.kernels.staircase import Stairs, find_steps, fit, fit_bent
 from fastpath.rounding import quantize
 
@@ -50,6 +51,68 @@ def test_integers_equal_the_float_steps_for_every_sum(
         assert (np.diff(steps, axis=1) == 0).any()
         return
     assert np.array_equal(codes_by(stairs, sums), expected)
+
+
+def bytes_by(halves: Halves, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The bytes that 32-bit integers give for sums (channels, n); no intermediate result may need more."""
+
+    def fits(values: NDArray[np.int64]) -> NDArray[np.int64]:
+        assert np.abs(values).max() < 2**31
+        return values
+
+    rows = [halves.floor, halves.width, halves.fine, halves.coarse, halves.offset]
+    floor, width, fine, coarse, offset = (fits(row[:, np.newaxis]) for row in rows)
+    way = fits(sums - floor).clip(0, width)
+    total = fits(fits((fits(way * fine) >> np.int64(halves.fine_shift)) + fits(way * coarse)) + offset)
+    return total >> np.int64(halves.coarse_shift)
+
+
+@given(
+    descale=st.lists(st.floats(2.0**-12, 0.25, width=32), min_size=1, max_size=4),
+    bias=st.floats(-2000, 2000, width=32),
+    scale=st.floats(0.25, 8, width=32),
+    excess=st.integers(-(10**6), 10**6),
+    signed=st.booleans(),
+)
+def test_halves_equal_the_staircase_for_every_sum(
+    descale: list[float], bias: float, scale: float, excess: int, signed: bool
+) -> None:
+    factors = np.array(descale, np.float32)[:, np.newaxis]
+    zero = 128 if signed else 0
+
+    def chain(sums: NDArray[np.float32]) -> NDArray[np.int8]:
+        values = sums * factors + np.float32(bias)
+        return quantize(values if signed else np.maximum(values, np.float32(0)), np.float32(scale))
+
+    sums = np.tile(np.arange(-BOUND, BOUND + 1), (len(descale), 1))
+    expected = chain(sums.astype(np.float32))
+    low, high = int(expected.min()), int(expected.max())
+    if low == high:
+        return
+    bounds = np.full(len(descale), BOUND)
+    steps = find_steps(chain, bounds, low, high)
+    stairs = fit(steps, factors[:, 0].astype(np.float64) * scale, bounds, low, high)
+    halves = None if stairs is None else halve(stairs, np.full(len(descale), excess), zero)
+    if stairs is None or halves is None:
+        return
+    found = bytes_by(halves, sums + excess)
+    assert np.array_equal(found[stairs.fits], expected[stairs.fits].astype(np.int64) + zero)
+    assert found.min() >= low + zero and found.max() <= high + zero
+
+
+def test_most_staircases_have_halves() -> None:
+    """Spacings of 20 to 500 sums a code, as layers of trained networks have them."""
+    spacings = np.linspace(20, 500, 64)
+    factors = (1 / spacings).astype(np.float32)[:, np.newaxis]
+    bounds = np.full(spacings.size, 10**6)
+
+    def chain(sums: NDArray[np.float32]) -> NDArray[np.int8]:
+        return quantize(np.maximum(sums * factors + np.float32(3), np.float32(0)), np.float32(1))
+
+    stairs = fit(find_steps(chain, bounds, 0, 127), factors[:, 0].astype(np.float64), bounds, 0, 127)
+    assert stairs is not None
+    assert stairs.fits.mean() > 0.8
+    assert halve(stairs, np.full(spacings.size, -60000), 0) is not None
 
 
 def codes_by_bent(stairs: Stairs, sums: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -87,6 +87,7 @@ VECTOR_CODE: dict[str, str] = {
     "recurrent.gru_new": "divpd",
     "recurrent.gru_mix": "mulpd",
     "requantize.linear": "(pmullq|pmuludq)",
+    "requantize.halves": "(pmulld|pmuludq)",
     "requantize.bent": "(pmullq|pmuludq)",
     "requantize.stepped": "(pmullq|pmuludq)",
     "requantize.bent_stepped": "(packuswb|pmovwb)",

@@ -70,7 +70,7 @@ def row_3x3(
 
 
 def widen(x: vec[u8], start: i64, n: i64, zero: i16, out: vec[i16], at: i64) -> None:
-    """n bytes less `zero` as 16-bit words."""
+    """Write n bytes less `zero` as 16-bit words."""
     if len(x) < FEATURES + SLACK or len(out) < WORDS + WORD_ROW or n < 0 or n > WORD_ROW:
         raise ValueError("buffer too small")
     if start < 0 or start > FEATURES or at < 0 or at > WORDS:

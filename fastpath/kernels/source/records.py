@@ -114,6 +114,9 @@ class Staircase:
     Where the line has a bend (`bent`), sums below `bend` take `lower_m` and `lower_c` instead. There the bytes may fall
     as the sum grows: `turn` is then -1, else 1. Steps of such channels are 256 for the sums above the bend, and 256 for
     sum * turn below it.
+
+    With `halved`, the same bytes come by 32 bits (see `fastpath.kernels.halves`): from `parts_start` on, `parts` holds
+    floor, width, fine, coarse and offset, each of all channels `repeat` times.
     """
 
     def __init__(
@@ -134,6 +137,11 @@ class Staircase:
         lower_m: vec[i64],
         lower_c: vec[i64],
         turn: vec[i64],
+        halved: bool,
+        parts: vec[i32],
+        parts_start: i64,
+        fine_shift: i32,
+        coarse_shift: i32,
     ) -> None:
         self.m: vec[i64] = m
         self.c: vec[i64] = c
@@ -151,6 +159,11 @@ class Staircase:
         self.lower_m: vec[i64] = lower_m
         self.lower_c: vec[i64] = lower_c
         self.turn: vec[i64] = turn
+        self.halved: bool = halved
+        self.parts: vec[i32] = parts
+        self.parts_start: i64 = parts_start
+        self.fine_shift: i32 = fine_shift
+        self.coarse_shift: i32 = coarse_shift
 
 
 @final

@@ -49,6 +49,52 @@ def linear(
         b += out_step
 
 
+def halves(
+    acc: vec[i32],
+    start: i64,
+    step: i64,
+    count: i64,
+    channels: i64,
+    parts: vec[i32],
+    first: i64,
+    pitch: i64,
+    fine_shift: i32,
+    coarse_shift: i32,
+    out: vec[u8],
+    out_start: i64,
+    out_step: i64,
+) -> None:
+    """The same in 32 bits: `parts` holds five rows, `pitch` apart: floor, width, fine, coarse, offset."""
+    if len(acc) < ACCUMULATORS or len(out) < FEATURES or len(parts) < 6 * CHANNELS:
+        raise ValueError("buffer too small")
+    if channels < 0 or channels > CHANNELS or first < 0 or first > CHANNELS or pitch < 0 or pitch > CHANNELS:
+        raise ValueError("layer too large")
+    if fine_shift < 0 or fine_shift > 31 or coarse_shift < 0 or coarse_shift > 31:
+        raise ValueError("layer too large")
+    widths = first + pitch
+    fines = widths + pitch
+    coarses = fines + pitch
+    offsets = coarses + pitch
+    j: i64 = 0
+    _p: i64 = 0
+    a = start
+    b = out_start
+    for _p in range(count):
+        if a < 0 or a > LAST_SUMS or b < 0 or b > LAST_PIXEL:
+            raise ValueError("row out of range")
+        for j in range(channels):
+            way = acc[a + j] - parts[first + j]
+            width = parts[widths + j]
+            if way < 0:
+                way = 0
+            if way > width:
+                way = width
+            fine = (way * parts[fines + j]) >> fine_shift
+            out[b + j] = u8((fine + way * parts[coarses + j] + parts[offsets + j]) >> coarse_shift)
+        a += step
+        b += out_step
+
+
 def bent(
     acc: vec[i32],
     start: i64,
@@ -263,6 +309,7 @@ def pixels(
     out: i64,
 ) -> None:
     """Write `count` runs of `channels` bytes, `out` apart from place `at` on."""
+    n = stairs.channels * stairs.repeat
     if stairs.stepped and stairs.bent:
         bent_stepped(
             scratch.acc, start, step, count, channels, stairs.m, stairs.c, stairs.bend, stairs.lower_m, stairs.lower_c,
@@ -278,6 +325,11 @@ def pixels(
         stepped(
             scratch.acc, start, step, count, channels, stairs.m, stairs.c, stairs.shift, stairs.low, stairs.high,
             stairs.steps, stairs.first, scratch.codes, top.data, at, out,
+        )  # fmt: skip
+    elif stairs.halved:
+        halves(
+            scratch.acc, start, step, count, channels, stairs.parts, stairs.parts_start, n, stairs.fine_shift,
+            stairs.coarse_shift, top.data, at, out,
         )  # fmt: skip
     else:
         linear(
