@@ -6,7 +6,8 @@ makes it and the quantization of the layers that read it are one staircase of th
 exactly. Split, Concat, max pooling and ReLU on such blobs work on codes too, or cost nothing at all. Where channels of
 a blob go different ways, as through ShuffleChannel and Slice, each becomes the codes that its reader wants. Where
 floats are needed after all, as for the additions of residual networks, they stand pixel after pixel while only
-convolutions, additions, ReLU and global pooling use them. The outputs hold the same bits with and without a plan.
+convolutions, additions, ReLU, LRN and pooling use them; LRN and max pooling take each row while it is in cache. The
+outputs hold the same bits with and without a plan.
 
 Networks without int8 layers have plans of another kind: see `fastpath.float_plan`.
 """

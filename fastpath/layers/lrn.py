@@ -66,16 +66,15 @@ def prepare_lrn(layer: Layer) -> Operator:
     return operator
 
 
-def normalize_pixels(layer: Layer, source: Floats, top: Floats) -> Callable[[], None]:
-    """What writes LRN across channels of `source` (pixels, channels) into `top`, whatever it then holds."""
+def pixel_normalizer(layer: Layer, pixels: int, channels: int) -> Callable[[Floats, Floats], None]:
+    """What writes LRN across channels of a part of a map (pixels, channels) into another, which may be the same."""
     numbers = numbers_of(layer)
-    pixels, channels = source.shape
     kernel = compiled_lrn(numbers, channels, pixels, by_pixel=True)
     step = max(BLOCK // channels, 1) if kernel is None else kernel.step
-    parts = [(source[first : first + step], top[first : first + step]) for first in range(0, pixels, step)]
 
-    def normalize() -> None:
-        for values, out in parts:
+    def normalize(source: Floats, top: Floats) -> None:
+        for first in range(0, len(source), step):
+            values, out = source[first : first + step], top[first : first + step]
             if kernel is None or not kernel(values, out):
                 np.multiply(values, _power(_across(values.T, numbers.side), numbers).T, out=out)
 

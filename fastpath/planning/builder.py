@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from librt.vecs import vec
@@ -14,9 +15,9 @@ from fastpath.arena import Buffer, byte_buffer
 from fastpath.kernels import Kernels
 from fastpath.kernels.source.capacity import FEATURES, SLACK
 from fastpath.layers.common import Floats, Operator
-from fastpath.layers.lrn import normalize_pixels
 from fastpath.layers.window import Pads
 from fastpath.planning.code_flow import CodeFlow
+from fastpath.planning.following import Following
 from fastpath.planning.groups import Groups
 from fastpath.planning.layer_kinds import (
     constants,
@@ -31,7 +32,7 @@ from fastpath.planning.routes import Routes, Source
 from fastpath.planning.shapes import pixel_bytes, shape_of
 from fastpath.planning.ways import Ways
 from fastpath.steps.bands import BandedConvolution
-from fastpath.steps.calls import Action, Step
+from fastpath.steps.calls import Action, Follower, Step
 from fastpath.steps.convolution8 import Convolution8
 from fastpath.steps.dense import (
     dense_to_blob,
@@ -43,7 +44,7 @@ from fastpath.steps.dense import (
 )
 from fastpath.steps.depthwise import depthwise_to_blob, depthwise_to_codes
 from fastpath.steps.entry import Entry, MapEntry, VectorEntry
-from fastpath.steps.maps import add_maps, mean_of_map, pool_map, rectify_map
+from fastpath.steps.maps import NormalizedRows, PooledRows, add_maps, mean_of_map, rectify_map
 from fastpath.steps.pooling import max_pool
 from fastpath.steps.product import product_to_blob
 from fastpath.steps.routed import CopiedChannels, LeakedChannels, MovedStep, RoutedStep
@@ -91,6 +92,7 @@ class Builder:
         self.sums = self._find_sums()
         self.joined = {reader: index for index, reader in (*self.flow.pooled.items(), *self.sums.items())}
         """For each layer that the step of a convolution runs too: the convolution."""
+        self.following = Following(flow, self.joined)
         self.fed = self._find_fed()
         self.map_places = self._sum_in_place()
         self.maps = self._allot_maps()
@@ -123,9 +125,9 @@ class Builder:
             elif on_maps and is_relu(layer) and not self._adds(layer.bottoms[0]):
                 step, kernel = self._relu(layer), f"relu{' in place' if self.flow.works_in_place(layer) else ''}"
             elif on_maps and is_normalization(layer):
-                step, kernel = self._normalization(layer), "LRN, pixel after pixel"
+                step, kernel = self._by_rows(index), "LRN, row after row"
             elif on_maps and layer.type == "Pooling" and index not in joined:
-                step, kernel = self._map_pooling(layer), "maxima, pixel after pixel"
+                step, kernel = self._by_rows(index), "maxima, row after row"
             elif is_global_average(layer) and layer.bottoms[0] in self.flow.maps:
                 step, kernel = self._average(layer), "averages"
             elif self.routes.moves_codes(index):
@@ -194,7 +196,7 @@ class Builder:
                 place.widen(self._borders(name))
         for maker, readers in self.fed.items():
             for name in readers:
-                places[name].first = maker
+                places[name].first = self.following.root(maker)
         for index, product in self.flow.products.items():
             places[entry_name(index)] = Place((product.weight.shape[1], 1, 1), index, index, self._entry_zero(product))
         return places
@@ -245,7 +247,7 @@ class Builder:
         for name in self.flow.maps - unmade:
             place, made, last = self.map_places.find(name), self.flow.producers[name], self.flow.readers[name]
             first, until = lives.get(place, (made, last))
-            lives[place] = min(first, self.joined.get(made, made)), max(until, last)
+            lives[place] = min(first, self.following.root(made)), max(until, last)
         return lives
 
     def _allot_maps(self) -> dict[str, Floats]:
@@ -285,18 +287,24 @@ class Builder:
     def _relu(self, layer: Layer) -> Step:
         return CodesStep(layer.tops[0], None, [rectify_map(self._map(layer.bottoms[0]), self._map(layer.tops[0]))])
 
-    def _normalization(self, layer: Layer) -> Step:
-        return CodesStep(
-            layer.tops[0], None, [normalize_pixels(layer, self._map(layer.bottoms[0]), self._map(layer.tops[0]))]
-        )
+    def _by_rows(self, index: int) -> Step | None:
+        """The step of LRN or max pooling of maps; None where it follows another layer."""
+        if index in self.following.behind:
+            return None
+        follower, frames = self._follower(index)
+        return CodesStep(self.flow.layers[index].tops[0], None, [*frames, partial(follower.write, 0, follower.rows)])
 
-    def _map_pooling(self, layer: Layer) -> Step:
+    def _follower(self, index: int) -> tuple[Follower, list[Action]]:
+        """LRN or max pooling of maps, and what fills the borders of the codes that are made of it."""
+        layer = self.flow.layers[index]
         source, target = layer.bottoms[0], layer.tops[0]
-        shape, pooled = self.flow.blobs[source].shape, self.flow.blobs[target].shape
+        shape, top = shape_of(self.flow.blobs[source]), shape_of(self.flow.blobs[target])
+        followers, frames = self._followers(index)
+        if is_normalization(layer):
+            return NormalizedRows(layer, self._map(source), self._map(target), shape[1], followers), frames
         window = pool_window(layer, shape)
         assert window is not None
-        run = pool_map(self._map(source), (shape[1], shape[2]), window, self._map(target), (pooled[1], pooled[2]))
-        return CodesStep(target, None, [run])
+        return PooledRows(self._map(source), shape, window, self._map(target), top, followers), frames
 
     def _average(self, layer: Layer) -> Step:
         source = self._map(layer.bottoms[0])
@@ -419,31 +427,30 @@ class Builder:
             bounded=bounded,
         )
 
-    def _map_entries(self, index: int) -> tuple[list[MapEntry], list[Action]]:
-        """What quantizes the map that a convolution makes while it makes it, and fills the borders of the codes."""
+    def _followers(self, index: int) -> tuple[list[Follower], list[Action]]:
+        """What becomes of a map row after row while a layer makes it, and what fills the borders of the codes then."""
         readers = self.fed.get(index, {})
         self.entered.update(readers)
-        entries = [self._map_entry(reader) for reader in readers.values()]
-        return entries, [action for name in readers for action in frame(kernels.narrow(), self.storages[name])]
+        followers: list[Follower] = [self._map_entry(reader) for reader in readers.values()]
+        frames = [action for name in readers for action in frame(kernels.narrow(), self.storages[name])]
+        for layer, before in self.following.behind.items():
+            if before == index:
+                follower, more = self._follower(layer)
+                followers.append(follower)
+                frames += more
+        return followers, frames
 
     def _find_fed(self) -> dict[int, dict[str, int]]:
-        """For each convolution that makes a map: the feature maps it is quantized into, each with its first reader."""
+        """For each layer that makes a map row after row: the feature maps it is quantized into, each with a reader."""
         fed: dict[int, dict[str, int]] = {}
         for index, convolution in self.flow.convolutions.items():
             name = convolution.layer.bottoms[0]
-            maker = self._maker(name) if name in self.flow.maps and index not in self.routes.by_reader else None
+            maker = (
+                self.following.maker(name) if name in self.flow.maps and index not in self.routes.by_reader else None
+            )
             if maker is not None:
                 fed.setdefault(maker, {}).setdefault(self._entry_name(index), index)
         return fed
-
-    def _maker(self, name: str) -> int | None:
-        """The convolution whose step leaves a map as it is; None where another layer has a part in it."""
-        index = self.flow.producers[self.flow.before_splits(name)]
-        layer = self.flow.layers[index]
-        if is_relu(layer):
-            index = self.flow.producers[layer.bottoms[0]]
-            return self.joined.get(index) if self.flow.is_sum(self.flow.layers[index]) else None
-        return index if index in self.flow.convolutions else self.joined.get(index)
 
     def _alone(self, convolution: Convolution8, index: int) -> tuple[Step, str]:
         """The step of a convolution that makes one blob, and what it is called."""
@@ -463,36 +470,36 @@ class Builder:
             target = self.flow.layers[self.averages[index]].tops[0]
             compute, kernel = dense_to_means(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
             return BlobStep(source, entry, actions, compute, target), kernel
-        entries, frames = self._map_entries(index)
+        followers, frames = self._followers(index)
         if index in self.flow.pooled:
             pooling = self.flow.layers[self.flow.pooled[index]]
             pool, pooled = pool_window(pooling, self.flow.blobs[target].shape), self.flow.blobs[pooling.tops[0]].shape
             assert pool is not None
             run, kernel = dense_to_pooled(
                 level, self.workshop, convolution, bottom, (size[0], size[1]), place, pool, (pooled[1], pooled[2]),
-                self._map(pooling.tops[0]), entries,
+                self._map(pooling.tops[0]), followers,
             )  # fmt: skip
             return CodesStep(source, entry, [*actions, *frames, run]), f"{kernel}, float32 inside"
         if target in self.flow.maps:
-            run, kernel = self._to_map(level, convolution, index, bottom, entries)
+            run, kernel = self._to_map(level, convolution, index, bottom, followers)
             return CodesStep(source, entry, [*actions, *frames, run]), f"{kernel}, float32 inside"
         make_blob = depthwise_to_blob if convolution.depthwise else dense_to_blob
         compute, kernel = make_blob(level, self.workshop, convolution, bottom, (size[0], size[1]), place)
         return BlobStep(source, entry, actions, compute, target), f"{kernel}, {self.flow.blobs[target].dtype} out"
 
     def _to_map(
-        self, level: Kernels, convolution: Convolution8, index: int, bottom: Storage, entries: list[MapEntry]
+        self, level: Kernels, convolution: Convolution8, index: int, bottom: Storage, followers: list[Follower]
     ) -> tuple[Action, str]:
         """What computes a map of floats, and what it is called."""
         source, target = convolution.layer.bottoms[0], convolution.layer.tops[0]
         pads, (_, out_h, out_w) = convolution.pads(self.flow.blobs[source].shape), self.flow.blobs[target].shape
         arguments = (level, self.workshop, convolution, bottom, (out_h, out_w), (pads[0], pads[2]))
         if index not in self.sums:
-            return dense_to_map(*arguments, self._map(target), entries)
+            return dense_to_map(*arguments, self._map(target), followers)
         layer = self.flow.layers[self.sums[index]]
         (other,) = (name for name in layer.bottoms if name != target)
         relu = self._rectified(layer)
-        run, kernel = dense_to_map(*arguments, self._map(layer.tops[0]), entries, self._map(other), rectified=relu)
+        run, kernel = dense_to_map(*arguments, self._map(layer.tops[0]), followers, self._map(other), rectified=relu)
         return run, f"{kernel} and sum{' and relu' if relu else ''}"
 
     def _product(self, product: Convolution8, index: int) -> tuple[Step, str]:

@@ -324,13 +324,17 @@ class CodeFlow:
 
     def works_in_place(self, layer: Layer) -> bool:
         """Whether a layer may write where it reads: nobody else reads its bottom blob."""
-        return is_relu(layer) and self.layers[self.producers[layer.bottoms[0]]].type != "Split"
+        return (is_relu(layer) or is_normalization(layer)) and self.layers[
+            self.producers[layer.bottoms[0]]
+        ].type != "Split"
 
     def map_places(self) -> Groups:
         """Maps that lie at the same place."""
         groups = Groups()
         for layer in self.layers:
-            if layer.type == "Split" or (self.maps.issuperset(layer.bottoms) and self.works_in_place(layer)):
+            if layer.type == "Split" or (
+                self.maps.issuperset(layer.bottoms) and layer.bottoms and self.works_in_place(layer)
+            ):
                 groups.join_all(name for name in (*layer.bottoms, *layer.tops) if name in self.maps)
         return groups
 

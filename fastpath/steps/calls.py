@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from fastpath.layers.common import Array
 
@@ -13,3 +14,21 @@ Step = Callable[[Blobs], None]
 
 Action = Callable[[], None]
 """A part of a step: a kernel with its arguments."""
+
+
+class Follower(Protocol):
+    """Makes something of the rows of a map as soon as they are there, from the first to the last."""
+
+    @property
+    def rows(self) -> int:
+        """So many rows at a time, at most."""
+
+    def write(self, first: int, end: int) -> None:
+        """Take some rows."""
+
+
+def hand_on(followers: Sequence[Follower], first: int, end: int) -> None:
+    """Tell all that some rows are there."""
+    for follower in followers:
+        for y in range(first, end, follower.rows):
+            follower.write(y, min(y + follower.rows, end))

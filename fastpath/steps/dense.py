@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,8 @@ from fastpath.kernels.source.records import Weights
 from fastpath.kernels.staircase import Stairs
 from fastpath.layers.common import Array, Floats
 from fastpath.layers.window import Window as LayerWindow
-from fastpath.steps.calls import Action
+from fastpath.steps.calls import Action, Follower, hand_on
 from fastpath.steps.convolution8 import Convolution8, window_record
-from fastpath.steps.entry import MapEntry
 from fastpath.steps.leave import Exit, MapExit
 from fastpath.steps.staircase import staircase
 from fastpath.steps.storage import Storage
@@ -149,20 +148,20 @@ def dense_to_map(
     size: tuple[int, int],
     pads: tuple[int, int],
     top: Floats,
-    entries: list[MapEntry],
+    followers: Sequence[Follower],
     skip: Floats | None = None,
     *,
     rectified: bool = False,
 ) -> tuple[Action, str]:
     """A dense convolution from feature map to floats (pixels, channels), and the name of its kernel.
 
-    Where the network adds the map `skip` to the convolution, and has a ReLU behind that, both happen here. So does the
-    quantization of the result for its readers, by `entries`.
+    Where the network adds the map `skip` to the convolution, and has a ReLU behind that, both happen here. So does what
+    becomes of the result row after row: `followers`.
     """
     weights, excess = dense_weights(kernels, convolution, bottom, lanes=False)
     out_h, out_w = size
     step = round_up(convolution.num_output, GROUP)
-    rows_at_once = max(min([MAP_TILE // (step * out_w), out_h, *(entry.rows for entry in entries)]), 1)
+    rows_at_once = max(min([MAP_TILE // (step * out_w), out_h, *(follower.rows for follower in followers)]), 1)
     leave = MapExit(kernels, workshop, convolution, excess, step)
     calls = []
     for y in range(0, out_h, rows_at_once):
@@ -178,8 +177,7 @@ def dense_to_map(
         for arguments, tile, first, end in calls:
             run(*arguments)
             tile()
-            for entry in entries:
-                entry.write(first, end)
+            hand_on(followers, first, end)
 
     return convolve, kernel_name(kernels, weights)
 
@@ -194,7 +192,7 @@ def dense_to_pooled(
     pool: LayerWindow,
     pooled: tuple[int, int],
     top: Floats,
-    entries: list[MapEntry],
+    followers: Sequence[Follower],
 ) -> tuple[Action, str]:
     """The same with max pooling behind it, whose pads are in `pool`; sums are pooled, and only maxima become floats."""
     weights, excess = dense_weights(kernels, convolution, bottom, lanes=False)
@@ -203,7 +201,7 @@ def dense_to_pooled(
     step = round_up(convolution.num_output, GROUP)
     row, pooled_row = out_w * step, pool_w * step
     rows_at_once = (FLOAT_TILE // row - pool.kernel[0]) // pool.stride[0]
-    rows_at_once = max(min([rows_at_once, pool_h, *(entry.rows for entry in entries)]), 1)
+    rows_at_once = max(min([rows_at_once, pool_h, *(follower.rows for follower in followers)]), 1)
     start = workshop.sums.start
     leave = MapExit(kernels, workshop, convolution, excess, step)
     calls = []
@@ -228,8 +226,7 @@ def dense_to_pooled(
             run(*arguments)
             run_pool(*pool_arguments)
             tile()
-            for entry in entries:
-                entry.write(first, end)
+            hand_on(followers, first, end)
 
     return convolve, f"{kernel_name(kernels, weights)} and maxima"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -9,9 +11,11 @@ from numpy.typing import NDArray
 
 from fastpath.layers.common import Array, Floats
 from fastpath.layers.epilogue import ZERO
+from fastpath.layers.lrn import pixel_normalizer
 from fastpath.layers.window import Window
 from fastpath.rounding import BLOCK
-from fastpath.steps.calls import Action
+from fastpath.steps.calls import Action, Follower, hand_on
+from spec.graph import Layer, Shape
 
 
 def add_maps(left: Floats, right: Floats, top: Floats, relu: bool) -> Action:
@@ -33,26 +37,48 @@ def rectify_map(source: Floats, top: Floats) -> Action:
     return partial(np.maximum, source, ZERO, out=top)
 
 
-def pool_map(source: Floats, size: tuple[int, int], window: Window, top: Floats, pooled: tuple[int, int]) -> Action:
+class NormalizedRows:
+    """LRN across channels, from map to map; `top` may be the map itself."""
+
+    def __init__(self, layer: Layer, source: Floats, top: Floats, rows: int, followers: Sequence[Follower]) -> None:
+        self.rows, self.followers = rows, followers
+        self.source, self.top, self.width = source, top, len(source) // rows
+        self.normalize = pixel_normalizer(layer, *source.shape)
+
+    def write(self, first: int, end: int) -> None:
+        """Make rows of the top of these rows, and hand them on."""
+        part = slice(first * self.width, end * self.width)
+        self.normalize(self.source[part], self.top[part])
+        hand_on(self.followers, first, end)
+
+
+class PooledRows:
     """Max pooling from map to map, of floats that are not negative: they have the order of their bit patterns."""
-    (h, w), (out_h, out_w), channels = size, pooled, source.shape[1]
-    (kernel_h, kernel_w), (stride_h, stride_w), (above, _, left, right) = window.kernel, window.stride, window.pads
-    image = source.view(np.int32).reshape(h, w, channels)
-    result = top.view(np.int32).reshape(out_h, out_w, channels)
-    line = np.zeros((left + w + right, channels), np.int32)
-    inside = line[left : left + w]
-    columns = [line[x : x + (out_w - 1) * stride_w + 1 : stride_w] for x in range(kernel_w)]
-    rows = [
-        [image[r] for r in range(max(y * stride_h - above, 0), min(y * stride_h - above + kernel_h, h))]
-        for y in range(out_h)
-    ]
 
-    def pool() -> None:
-        for seen, out in zip(rows, result, strict=True):
-            _maximum(seen, inside)
-            _maximum(columns, out)
+    def __init__(
+        self, source: Floats, shape: Shape, window: Window, top: Floats, pooled: Shape, followers: Sequence[Follower]
+    ) -> None:
+        """Shapes are (channels, h, w)."""
+        (channels, h, w), (_, out_h, out_w) = shape, pooled
+        (kernel_h, kernel_w), (stride_h, stride_w), (above, _, left, right) = window.kernel, window.stride, window.pads
+        image = source.view(np.int32).reshape(h, w, channels)
+        line = np.zeros((left + w + right, channels), np.int32)
+        starts = [y * stride_h - above for y in range(out_h)]
+        self.rows, self.followers, self.done = h, followers, 0
+        self.seen = [list(image[max(y, 0) : y + kernel_h]) for y in starts]
+        self.ends = [min(y + kernel_h, h) for y in starts]
+        self.inside = line[left : left + w]
+        self.columns = [line[x : x + (out_w - 1) * stride_w + 1 : stride_w] for x in range(kernel_w)]
+        self.top = top.view(np.int32).reshape(out_h, out_w, channels)
 
-    return pool
+    def write(self, first: int, end: int) -> None:
+        """Make the rows of the top whose windows are there now, and hand them on."""
+        start = 0 if first == 0 else self.done
+        self.done = start + bisect_right(self.ends[start:], end)
+        for y in range(start, self.done):
+            _maximum(self.seen[y], self.inside)
+            _maximum(self.columns, self.top[y])
+        hand_on(self.followers, start, self.done)
 
 
 def _maximum(parts: list[NDArray[np.int32]], out: NDArray[np.int32]) -> None:

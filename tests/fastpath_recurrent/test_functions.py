@@ -1,4 +1,4 @@
-"""exp and tanh: numpy's results, rounded as the C library's would be."""
+"""exp, tanh and pow: numpy's results, rounded as the C library's would be."""
 
 from __future__ import annotations
 
@@ -45,6 +45,25 @@ def test_an_error_of_numpy_beside_a_tie_does_not_show(name: str, ulps: int) -> N
     exact = np.array([EXACT[name](value) for value in values.tolist()])
     moved = exact + ulps * np.spacing(np.abs(exact))
     np.testing.assert_array_equal(round_results(values, moved, EXACT[name]), rounded(exact.tolist()))
+
+
+@pytest.mark.parametrize("ulps", [-4, 4])
+def test_an_error_of_numpys_power_beside_a_tie_does_not_show(monkeypatch: pytest.MonkeyPatch, ulps: int) -> None:
+    bases = np.array([float.fromhex(text) for text in ("0x1.a9caap+0", "0x1.7431c6p+1", "0x1.861c3ep+0")], np.float32)
+    exponents = np.array([-0.75, -0.5, -1 / 3], np.float32)
+    exact = [math.pow(base, exponent) for base, exponent in zip(bases.tolist(), exponents.tolist(), strict=True)]
+    power = np.power
+    monkeypatch.setattr(np, "power", lambda x, y: power(x, y) * (1.0 + ulps * 2.0**-52))
+    np.testing.assert_array_equal(functions.pow(bases, exponents), rounded(exact))
+
+
+def test_powers_have_the_special_cases_of_c() -> None:
+    bases = np.array([0.0, -0.0, -2.0, -2.0, np.inf, -1.0, 1e38, np.nan, 1.0, 1e-38], np.float32)
+    exponents = np.array([-1.0, -3.0, 0.5, 3.0, -1.0, np.inf, 2.0, 0.0, np.nan, 2.0], np.float32)
+    with np.errstate(all="ignore"):
+        found = functions.pow(bases, exponents)
+    expected = [np.inf, -np.inf, np.nan, -8.0, 0.0, 1.0, np.inf, 1.0, 1.0, 0.0]
+    np.testing.assert_array_equal(found, np.array(expected, np.float32))
 
 
 @pytest.mark.parametrize("name", ["exp", "tanh"])

@@ -14,7 +14,7 @@ from fastpath.cpu_level import INTERPRETED
 from fastpath.kernels.source.capacity import NUMBERS
 from fastpath.kernels.source.lrn import PART, RESULTS, ROOM
 from fastpath.layers.compiled_lrn import CompiledLrn, Numbers, compiled_lrn
-from fastpath.layers.lrn import normalize_pixels, prepare_lrn
+from fastpath.layers.lrn import pixel_normalizer, prepare_lrn
 from spec.blob import float_blob
 from spec.graph import Layer
 from spec.layers import lrn as spec_lrn
@@ -134,7 +134,7 @@ def both_ways(layer: Layer, blob: Floats) -> tuple[Floats, Floats]:
     by_pixel = np.ascontiguousarray(blob.reshape(blob.shape[0], -1).T)
     top = np.full_like(by_pixel, 7)
     with np.errstate(all="ignore"):
-        normalize_pixels(layer, by_pixel, top)()
+        pixel_normalizer(layer, *by_pixel.shape)(by_pixel, top)
         (direct,) = prepare_lrn(layer)([blob])
     return direct, np.ascontiguousarray(top.T).reshape(blob.shape)
 

@@ -20,6 +20,7 @@ from fastpath.net import Net
 from fastpath.planner import Plans, make_plan
 from fastpath.planning.layer_kinds import pool_windows
 from fastpath.planning.plan import Plan
+from fastpath.steps import dense
 from spec.errors import UsageError
 from spec.graph import Graph, Layer, Weight, float_weight, int8_weight
 from tests.kernels.levels import require_compiled
@@ -613,6 +614,58 @@ def test_normalization_and_pooling_of_maps(kernel: int, stride: int, pad: int, m
     kernels = kernels_in(plan)
     assert kernels["lrn"] == "LRN,"
     assert kernels["pool"] == kernels["again"] == "maxima,"
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 9])
+@pytest.mark.parametrize("shared", [False, True])
+def test_layers_follow_row_after_row(monkeypatch: pytest.MonkeyPatch, shared: bool, rows: int) -> None:
+    """A convolution makes so many rows at a time; LRN and max pooling, one behind the other, take them at once."""
+    monkeypatch.setattr(dense, "MAP_TILE", rows * 9 * 8)
+    readers = ["b", "x"] if shared else ["b"]
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 9, 8)),
+            Layer("Split", "copies", ["a"], readers),
+            Layer("LRN", "lrn", ["b"], ["c"], {1: 5, 2: 0.5}),
+            max_pool("pool", "c", "d", 3, 1, 1),
+            split("split", "d", "e", "f"),
+            Layer("LRN", "next", ["e"], ["g"], {1: 3, 2: 0.1}),
+            max_pool("last", "f", "h", 3, 2, 1),
+            convolution("second", "g", "out1", square(8, 9, 4)),
+            convolution("third", "h", "out2", square(8, 5, 4), bottom_scale=25.0),
+        ]
+    )
+    if shared:
+        graph.layers.append(convolution("fourth", "x", "out3", square(8, 9, 4)))
+    else:
+        graph.layers[2:4] = [Layer("LRN", "lrn", ["a"], ["c"], {1: 5, 2: 0.5})]
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 9, 9))})
+    ran = {graph.layers[index].name for index in plan.layers}
+    assert not ran & {"lrn", "pool", "next", "last"}
+
+
+def test_rows_of_sums_are_followed() -> None:
+    """LRN behind an addition that a convolution ends with, and behind one that is a step of its own."""
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 9, 8)),
+            split("split", "a", "b", "c", "d"),
+            convolution("second", "b", "x", square(8, 9, 8)),
+            eltwise("sum", "y", "x", "c"),
+            split("again", "y", "y1", "y2"),
+            Layer("LRN", "lrn", ["y1"], ["z"], {1: 5, 2: 0.5}),
+            eltwise("total", "t", "y2", "d"),
+            Layer("LRN", "alone", ["t"], ["u"], {1: 5, 2: 0.5}),
+            convolution("third", "z", "out", square(8, 9, 4)),
+            convolution("fourth", "u", "other", square(8, 9, 4)),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 9, 9))})
+    ran = {graph.layers[index].name for index in plan.layers}
+    assert "lrn" not in ran
+    assert {"total", "alone"} <= ran
 
 
 @pytest.mark.parametrize("scale", [20.0, 30.0])
