@@ -16,6 +16,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, zip_longest
 from types import TracebackType
@@ -44,6 +45,24 @@ STATIC_INT8 = ("Convolution", "ConvolutionDepthWise", "InnerProduct")
 FLOAT32_EXTRACT = 0
 """Extract type: int8 blobs become float32."""
 
+FLOAT32 = np.dtype(np.float32)
+
+MOST_ROUTES = 64
+"""Routes that a network keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A layer that runs on the way to a blob, by its index, and the blobs that nobody reads on this way after it."""
+
+    index: int
+    layer: Layer
+    finished: list[str]
+
+
+Route = list[Stop]
+"""The layers that must run before a blob is there, each after those that it reads from."""
+
 
 class Net:
     """A network whose layers are prepared once, when the weights are loaded, and run by any number of extractors."""
@@ -57,6 +76,7 @@ class Net:
         self._outputs: set[str] = set()
         self._producers: dict[str, int] = {}
         self._plans = Plans()
+        self._routes: dict[tuple[object, ...], Route] = {}
 
     @classmethod
     def from_graph(cls, graph: Graph) -> Self:
@@ -113,6 +133,7 @@ class Net:
         self._outputs = set()
         self._producers = {}
         self._plans = Plans()
+        self._routes = {}
 
     def __enter__(self) -> Self:
         return self
@@ -149,27 +170,40 @@ class Net:
         In light mode a computed blob other than `wanted` is dropped as soon as the last layer of this run that reads
         it is done. Where a plan of compiled kernels fits, an output comes with all others.
         """
-        layers = self._loaded().layers
         plan = self._plan(fed) if not computed and wanted in self._outputs else None
         if plan is not None and wanted in plan.outputs:
             computed.update(plan.run(fed))
-            return
-        needed = self._needed(fed, computed, wanted)
-        last_reader = {name: index for index in needed for name in layers[index].bottoms}
-        with np.errstate(all="ignore"):
-            for index in needed:
-                layer = layers[index]
-                bottoms = [fed[name] if name in fed else computed[name] for name in layer.bottoms]
-                tops = self._operators[index](bottoms)
-                if len(tops) != len(layer.tops):
-                    message = f"{layer.type} makes {len(tops)} blobs, but has {len(layer.tops)} tops"
-                    raise GraphError(layer.name, message)
-                for name, blob in zip(layer.tops, tops, strict=True):
-                    computed.setdefault(name, blob)
-                if light_mode:
-                    for name in layer.bottoms:
-                        if last_reader[name] == index and name != wanted:
-                            computed.pop(name, None)
+        else:
+            self._follow(self._route(fed, computed, wanted, light_mode), fed, computed)
+
+    @np.errstate(all="ignore")
+    def _follow(self, route: Route, fed: dict[str, Array], computed: dict[str, Array]) -> None:
+        """Run the layers of a route."""
+        for stop in route:
+            layer = stop.layer
+            tops = self._operators[stop.index]([fed[name] if name in fed else computed[name] for name in layer.bottoms])
+            if len(tops) != len(layer.tops):
+                raise GraphError(layer.name, f"{layer.type} makes {len(tops)} blobs, but has {len(layer.tops)} tops")
+            for name, blob in zip(layer.tops, tops, strict=True):
+                computed.setdefault(name, blob)
+            for name in stop.finished:
+                computed.pop(name, None)
+
+    def _route(self, fed: dict[str, Array], computed: dict[str, Array], wanted: str, light_mode: bool) -> Route:
+        """The route to `wanted`, kept for the next inference; in light mode blobs are finished with on the way."""
+        key = (wanted, light_mode, frozenset(fed), frozenset(computed))
+        route = self._routes.get(key)
+        if route is None:
+            layers = self._loaded().layers
+            route = [Stop(index, layers[index], []) for index in self._needed(fed, computed, wanted)]
+            if light_mode:
+                last_reader = {name: stop for stop in route for name in stop.layer.bottoms if name != wanted}
+                for name, stop in last_reader.items():
+                    stop.finished.append(name)
+            if len(self._routes) >= MOST_ROUTES:
+                self._routes.clear()
+            self._routes[key] = route
+        return route
 
     def infer(self, feeds: Mapping[str, object], wanted: Sequence[str] | None = None) -> dict[str, Array]:
         """The `wanted` blobs, or all outputs, for inputs by name, in arrays of the caller's own; int8 as float32."""
@@ -442,6 +476,8 @@ class Extractor:
 
 def as_array(data: object) -> Array:
     """A blob from anything that numpy reads: see `Extractor.input`."""
+    if type(data) is np.ndarray and data.dtype is FLOAT32 and data.flags.c_contiguous and 1 <= data.ndim <= 4:
+        return data
     array: NDArray[np.generic] = np.asarray(data)
     if isinstance(data, Sequence) or array.dtype.kind == "f":
         array = np.asarray(array, np.float32)

@@ -70,7 +70,7 @@ class Plans(threading.local):
         """
         if not kernels.COMPILED:
             return None
-        shapes = tuple((name, blob.shape, blob.dtype) for name, blob in sorted(fed.items()))
+        shapes = tuple([(name, fed[name].shape, fed[name].dtype.char) for name in sorted(fed)])
         key = (shapes, None if wanted is None else tuple(wanted))
         if key in self._plans:
             self._plans.move_to_end(key)

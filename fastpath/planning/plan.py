@@ -45,21 +45,21 @@ class Plan:
     shapes: dict[str, Shape] = field(default_factory=dict)
     """The shapes of all blobs, also of those that exist as codes only."""
 
+    @np.errstate(all="ignore")
     def run(self, fed: Blobs) -> Blobs:
         """All outputs, from blobs of the shapes that the plan was made for."""
         blobs = dict(fed)
-        with np.errstate(all="ignore"):
-            for step, finished in self.steps:
-                step(blobs)
-                for name in finished:
-                    blobs.pop(name, None)
+        for step, finished in self.steps:
+            step(blobs)
+            for name in finished:
+                blobs.pop(name, None)
         return {name: blobs[name] for name in self.outputs}
 
+    @np.errstate(all="ignore")
     def time(self, fed: Blobs, times: dict[int, float]) -> None:
         """Run once, and lower `times` (seconds by layer) where a step took less."""
         blobs = dict(fed)
-        with np.errstate(all="ignore"):
-            for index, (step, _) in zip(self.layers, self.steps, strict=True):
-                start = time.perf_counter()
-                step(blobs)
-                times[index] = min(times.get(index, math.inf), time.perf_counter() - start)
+        for index, (step, _) in zip(self.layers, self.steps, strict=True):
+            start = time.perf_counter()
+            step(blobs)
+            times[index] = min(times.get(index, math.inf), time.perf_counter() - start)
