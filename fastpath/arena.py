@@ -54,6 +54,11 @@ def int_buffer(size: int, *, aligned: bool = True) -> Buffer[vec[i32]]:
     return Buffer(vec[i32](np.zeros(size + _SPARE, np.int32)), np.int32, size, aligned=aligned)
 
 
+def long_buffer(size: int) -> Buffer[vec[i64]]:
+    """64-bit integers, from place 0 on."""
+    return Buffer(vec[i64](np.zeros(size, np.int64)), np.int64, size, aligned=False)
+
+
 def double_buffer(size: int) -> Buffer[vec[float]]:
     """binary64 numbers, from place 0 on."""
     return Buffer(vec[float](np.zeros(size, np.float64)), np.float64, size, aligned=False)

@@ -23,7 +23,7 @@ import numpy as np
 from fastpath import kernels
 from fastpath.float_plan.builder import float_plan
 from fastpath.float_plan.plan import FloatPlan
-from fastpath.layers.common import Operator
+from fastpath.layers.common import Array, Operator
 from fastpath.planning.builder import Builder
 from fastpath.planning.code_flow import CodeFlow
 from fastpath.planning.int8_layers import is_int8
@@ -32,10 +32,14 @@ from fastpath.planning.plan import Plan
 from fastpath.steps.calls import Blobs
 from fastpath.steps.step import OperatorStep
 from spec.errors import AssayError
-from spec.graph import Graph
+from spec.graph import Graph, Layer, Shape
+from spec.optimize.shape_rules import RULES, ShapeUnknown
 
 MOST_PLANS = 8
 """Plans that a network keeps; the one that was not used for longest goes first."""
+
+BY_RULE = ("Convolution", "ConvolutionDepthWise", "Pooling")
+"""Types that take most of the time of a network, and whose top blobs have shapes that are known beforehand."""
 
 MOST_SEEN = 64
 """Shapes that were there and have no plan yet."""
@@ -114,13 +118,57 @@ def make_plan(graph: Graph, operators: list[Operator], fed: Blobs) -> Plan | Non
 def make_float_plan(
     graph: Graph, operators: list[Operator], fed: Blobs, wanted: Sequence[str] | None = None
 ) -> FloatPlan | None:
-    """The plan of a network without int8 layers, for its outputs or the `wanted` blobs. Runs the network once."""
+    """The plan of a network without int8 layers, for its outputs or the `wanted` blobs."""
     if not set(fed) <= set(graph.input_names()):
         return None
     graph.check()
-    blobs = _all_blobs(graph, operators, fed)
+    blobs = hollow_blobs(graph, operators, fed)
     names = graph.output_names() if wanted is None else wanted
     return float_plan(graph, operators, blobs, [name for name in names if name in blobs])
+
+
+def hollow_blobs(graph: Graph, operators: list[Operator], fed: Blobs) -> Blobs:
+    """An array with the shape and type of every blob that the inputs reach.
+
+    Convolutions and pooling, which take the time, do not run where a rule says what they make. The others get zeros
+    for what those would have made.
+    """
+    blobs = dict(fed)
+    with np.errstate(all="ignore"):
+        for layer, operator in zip(graph.layers, operators, strict=True):
+            if layer.type == "Input" or any(name not in blobs for name in layer.bottoms):
+                continue
+            bottoms = [blobs[name] for name in layer.bottoms]
+            shape = _shape_by_rule(layer, bottoms)
+            if shape is not None:
+                blobs[layer.tops[0]] = _hollow(shape)
+            else:
+                tops = operator([np.ascontiguousarray(blob) for blob in bottoms])
+                blobs.update(zip(layer.tops, tops, strict=True))
+    return blobs
+
+
+def _hollow(shape: Shape) -> Array:
+    """A blob of zeros that needs no memory."""
+    return np.broadcast_to(np.float32(0), shape)
+
+
+def _shape_by_rule(layer: Layer, bottoms: Sequence[Array]) -> Shape | None:
+    """The shape of the top blob of a convolution or pooling layer with one float bottom blob that fits it, or None."""
+    if layer.type not in BY_RULE or len(bottoms) != 1 or len(layer.tops) != 1:
+        return None
+    blob, get = bottoms[0], layer.get.integer
+    if blob.ndim != 3 or blob.dtype != np.float32:
+        return None
+    if layer.type != "Pooling":
+        weights = get("num_output") * get("kernel_w") * get("kernel_h") * blob.shape[0]
+        groups = get("group") if layer.type == "ConvolutionDepthWise" else 1
+        if get("dynamic_weight") or weights != get("weight_data_size") * groups:
+            return None
+    try:
+        return RULES[layer.type](layer, [blob.shape])[0]
+    except ShapeUnknown:
+        return None
 
 
 def _all_blobs(graph: Graph, operators: list[Operator], fed: Blobs) -> Blobs:

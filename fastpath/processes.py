@@ -7,6 +7,7 @@ start from nothing.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 import sys
@@ -70,6 +71,7 @@ def _live(
     process is gone.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # a collector that looked at what a fork shares would copy it
     for copied in inherited:
         copied.close()
     with suppress(BrokenPipeError):

@@ -16,6 +16,7 @@ from fastpath.calibration.statistics import (
     Range,
     empty_histogram,
     examined_values,
+    give_back_memory,
     histogram_of,
     magnitudes_of,
 )
@@ -106,9 +107,9 @@ class Bottoms:
         """Whether the next pass needs no inference."""
         return len(self._held) == len(self.samples)
 
-    def holds(self, positions: Sequence[int]) -> bool:
-        """Whether the next pass over these samples needs no inference."""
-        return all(position in self._held for position in positions)
+    def kept(self, positions: Sequence[int]) -> int:
+        """For how many of these samples the next pass needs no inference."""
+        return sum(position in self._held for position in positions)
 
     def ranges(self, positions: Sequence[int], tick: Tick = _no_tick) -> list[Range]:
         """The first pass over some samples: the range of each layer's bottom blob.
@@ -139,6 +140,8 @@ class Bottoms:
             found = _histograms([self._run(position)], extents)
             merged = [a.merge(b) for a, b in zip(merged, found, strict=True)]
         merged = [a.merge(b) for a, b in zip(merged, _histograms(held, extents), strict=True)]
+        del held
+        give_back_memory()
         return [merged[i] for i in self._owners]
 
     def _magnitudes(self, position: int) -> list[Magnitudes]:

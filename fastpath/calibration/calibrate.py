@@ -48,8 +48,8 @@ Progress = Callable[[str, int, int], None]
 RANGES, HISTOGRAMS, SEARCH = "count the absmax", "build histogram", "search scales"
 """The stages."""
 
-SHARDS_PER_WORKER = 4
-"""Into at least so many parts per worker the samples are cut."""
+SHARDS_PER_WORKER = 2
+"""What is left of the samples would be so many parts per worker, if all were as large as the next one."""
 
 LARGEST_SHARD = 64
 """Samples of one part, at most."""
@@ -182,18 +182,18 @@ class Passes:
             done, merged = self._checkpoint.load_ranges(done, merged)
         shards = self._shards(done)
         tasks = [Task("ranges", (shard,), len(shard)) for shard in shards]
-        kept = 0
+        all_kept = 0
         for answer in self._crew.do(tasks, self._ticks(RANGES, int(done.sum()), self._total)):
-            ranges, held = answer.value
+            ranges, kept = answer.value
             merged = [a.merge(b) for a, b in zip(merged, ranges, strict=True)]
             shard = shards[answer.position]
             done[shard] = True
-            if held:
-                kept += len(shard)
+            all_kept += kept
+            if kept:
                 self._homes[tuple(shard)] = answer.worker
             if self._checkpoint:
                 self._checkpoint.save_ranges(done, merged, last=bool(done.all()))
-        self.held = kept == self._total
+        self.held = all_kept == self._total
         return merged
 
     def histograms(self, ranges: Sequence[Range]) -> list[Histogram]:
@@ -239,14 +239,17 @@ class Passes:
         return [early[position] for position in range(len(tasks))]
 
     def _shards(self, done: NDArray[np.bool_]) -> list[list[int]]:
-        """The samples that are not done, in parts: single ones if this thread does the work."""
-        size = self._crew.size
-        step = min(max(self._total // (SHARDS_PER_WORKER * size), 1), LARGEST_SHARD) if size else 1
+        """The samples that are not done, in parts: single ones if this thread does the work.
+
+        Parts get smaller towards the end, so that all workers finish together.
+        """
+        missing = np.flatnonzero(~done).tolist()
+        parts = SHARDS_PER_WORKER * self._crew.size
         shards = []
-        for start in range(0, self._total, step):
-            missing = [position for position in range(start, min(start + step, self._total)) if not done[position]]
-            if missing:
-                shards.append(missing)
+        while missing:
+            size = min(max(len(missing) // parts, 1), LARGEST_SHARD) if parts else 1
+            shards.append(missing[:size])
+            missing = missing[size:]
         return shards
 
     def _ticks(self, stage: str, done: int, total: int) -> Tick:

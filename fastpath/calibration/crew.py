@@ -69,9 +69,9 @@ class Share:
         activations = activations or net_activations(Net.from_graph(job.graph))
         self.bottoms = Bottoms(layers, job.samples, activations, job.upstream, job.held_bytes, job.graph)
 
-    def ranges(self, positions: Sequence[int], tick: Tick) -> tuple[list[Range], bool]:
-        """The ranges of some samples, and whether their activations are kept."""
-        return self.bottoms.ranges(positions, tick), self.bottoms.holds(positions)
+    def ranges(self, positions: Sequence[int], tick: Tick) -> tuple[list[Range], int]:
+        """The ranges of some samples, and for how many of them the activations are kept."""
+        return self.bottoms.ranges(positions, tick), self.bottoms.kept(positions)
 
     def histograms(self, positions: Sequence[int], ranges: Sequence[Range], tick: Tick) -> list[Histogram]:
         """The histograms of some samples."""

@@ -33,7 +33,8 @@ Doubles = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 _LENGTHS = np.arange(TARGET_BINS, LONGEST + 1)
-_BATCH = 64  # lengths per batch: the arrays of one batch fit the cache
+_BATCH = 64  # lengths that are estimated at a time: the arrays of one batch fit the cache
+_EXACT_BATCH = 16  # lengths that are computed at a time: their number depends on the data, the memory hardly
 _FLT_MAX = float(np.finfo(np.float32).max)
 _HALF_WAY = 1 << 28  # the low 29 bits of a binary64 number half-way between two binary32 numbers
 _LOW_BITS = (1 << 29) - 1
@@ -187,8 +188,8 @@ def _all_plans() -> list[_Plan]:
 
 
 def _plans(lengths: Places) -> Iterator[_Plan]:
-    for start in range(0, len(lengths), _BATCH):
-        yield _plan(lengths[start : start + _BATCH])
+    for start in range(0, len(lengths), _EXACT_BATCH):
+        yield _plan(lengths[start : start + _EXACT_BATCH])
 
 
 def _plan(lengths: Places) -> _Plan:
@@ -223,7 +224,7 @@ def _exact(distribution: Floats, plan: _Plan) -> Floats:
     clipped = _clipped(distribution, plan.lengths)
     ratio = clipped.ravel() / expanded
     terms = clipped * _log(ratio).reshape(count, longest)
-    return np.add.accumulate(terms, axis=1, dtype=np.float32)[:, -1]
+    return np.add.accumulate(terms, axis=1, dtype=np.float32)[:, -1].copy()  # a view would keep all sums
 
 
 def _folded(distribution: Floats, plan: _Plan) -> Floats:
@@ -257,8 +258,10 @@ def _log(values: Floats) -> Floats:
     numpy's own binary64 logarithm may differ from it in the last place. That shows only next to a half-way point
     between two binary32 numbers, and there `math.log` decides.
     """
-    logarithms = np.log(values.astype(np.float64))
-    distance = (logarithms.view(np.int64) & _LOW_BITS) - _HALF_WAY
-    for place in np.flatnonzero(np.abs(distance) <= _LOG_ERROR):
+    logarithms = values.astype(np.float64)
+    np.log(logarithms, out=logarithms)
+    distance = logarithms.view(np.int64) & _LOW_BITS
+    distance -= _HALF_WAY
+    for place in np.flatnonzero(np.abs(distance, out=distance) <= _LOG_ERROR):
         logarithms[place] = math.log(values[place])
     return logarithms.astype(np.float32)

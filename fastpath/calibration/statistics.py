@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastpath import kernels
-from fastpath.arena import int_buffer, word_buffer
+from fastpath.arena import int_buffer, long_buffer
 from fastpath.calibration.pool import Pool
-from fastpath.kernels.source.counting import PIECE, STRIDE, TABLES
+from fastpath.kernels.source.counting import PIECE, STRIDE, TABLES, WORDS
+
+BINS_OF_WORD = PIECE // WORDS
+"""Positions in a word of 64 bits."""
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.int64]
@@ -84,6 +87,11 @@ def magnitudes_of(values: Floats) -> Magnitudes:
     return Magnitudes(packed, float(largest) if largest >= SMALLEST else 0.0, values.size)
 
 
+def give_back_memory() -> None:
+    """Free the memory in which this thread could keep magnitudes, but for those that are kept."""
+    _WORKSHOP.open().pool.give_back()
+
+
 def blob_range(values: Floats, sample: int) -> Range:
     """The range of one blob; ValueError for NaN and infinity."""
     return magnitudes_of(values).range(sample)
@@ -131,8 +139,9 @@ class _Workshop(threading.local):
         """The workshop, ready for use."""
         if not self.ready:
             self.bits, self.packed = int_buffer(PIECE, aligned=False), int_buffer(PIECE + 1, aligned=False)
-            self.bins, self.tables = word_buffer(PIECE, aligned=False), int_buffer(TABLES, aligned=False)
+            self.words, self.tables = long_buffer(WORDS), int_buffer(TABLES, aligned=False)
             self.numbers, self.magnitudes = (each.items.view(np.float32) for each in (self.bits, self.packed))
+            self.bins = self.words.items.view(np.int16)
             self.ready, self.pool = True, Pool()
         return self
 
@@ -167,17 +176,20 @@ def _pieces(values: Floats) -> Iterator[Floats]:
 
 
 def _counted_by_kernels(blobs: Sequence[Floats], absmax: np.float32) -> Counts:
-    """The same as `_counted`."""
+    """The same as `_counted`: the width of a bin is exact, and so one division gives the same positions."""
+    width = absmax / np.float32(BINS)
+    if width < SMALLEST:
+        return _counted(blobs, absmax)
     counting, shop = kernels.wide().counting, _WORKSHOP.open()
     shop.tables.items.fill(0)
     for values in blobs:
         for start in range(0, values.size, PIECE):
             piece = values[start : start + PIECE]
-            positions = shop.numbers[: piece.size]
-            np.divide(piece, absmax, out=positions)
-            positions *= np.float32(BINS)
-            np.copyto(shop.bins.items[: piece.size], positions, casting="unsafe")
-            counting.count_bins(shop.bins.data, piece.size, shop.tables.data)
+            positions, words = shop.numbers[: piece.size], -(-piece.size // BINS_OF_WORD)
+            np.divide(piece, width, out=positions)
+            np.copyto(shop.bins[: piece.size], positions, casting="unsafe")
+            shop.bins[piece.size : words * BINS_OF_WORD] = STRIDE - 1  # beyond the bins that are looked at
+            counting.count_bins(shop.words.data, words, shop.tables.data)
     counts: Counts = shop.tables.items.reshape(-1, STRIDE)[:, : BINS + 1].sum(axis=0, dtype=np.int64)
     return counts
 

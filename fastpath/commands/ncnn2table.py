@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import hashlib
 import os
 import re
@@ -198,6 +200,7 @@ def command(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, or 255 or 1 with a message on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    atexit.register(gc.freeze)  # the end of the process frees all memory: nobody need look for cycles first
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:

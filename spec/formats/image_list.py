@@ -15,7 +15,7 @@ from spec.errors import FormatError, FormatWarning
 from spec.formats.files import read_bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListEntry:
     """One sample: its path as the list gives it, and where the list gives it."""
 

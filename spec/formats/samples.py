@@ -45,7 +45,7 @@ class NpyInput:
     integers: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListedSample(Generic[Blob]):
     """One sample: an entry of each list, how it becomes the blob of its Input layer, and who makes it one.
 
@@ -103,4 +103,5 @@ def listed_samples(
     blob_of: Callable[[bytes, str, ImageInput | NpyInput], Blob],
 ) -> list[ListedSample[Blob]]:
     """Sample i is entry i of every list. The lists are equally long."""
-    return [ListedSample(entries, tuple(inputs), blob_of) for entries in zip(*lists, strict=True)]
+    shared = tuple(inputs)
+    return [ListedSample(entries, shared, blob_of) for entries in zip(*lists, strict=True)]

@@ -22,14 +22,19 @@ PICTURES = 5000
 FEW = 500
 SIDE = 32
 
-CALIBRATE = """
-import resource, sys
+CALIBRATE = r"""
+import re, resource, sys
+from pathlib import Path
 from fastpath.commands.ncnn2table import main
 status = main(sys.argv[1:])
-print("peaks", *(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+own = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]
+print("peaks", own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(status)
 """
-"""Runs the command, and prints how much memory this process and the largest of its workers had, in KiB."""
+"""Runs the command, and prints how much memory this process and the largest of its workers had, in KiB.
+
+What `getrusage` says of the process itself would be that of the process which started it, if that is larger.
+"""
 
 
 def net() -> Graph:
@@ -70,4 +75,4 @@ def test_memory_does_not_grow_with_the_samples(tmp_path: Path, monkeypatch: pyte
     calibrate("all.txt", "serial.table", 1, "2GiB")
     print(f"KiB of the process and of a worker: {FEW} pictures {few}, {PICTURES} pictures {everything}")
     assert Path("all.table").read_bytes() == Path("serial.table").read_bytes() != Path("few.table").read_bytes()
-    assert all(late <= 1.1 * early for early, late in zip(few, everything, strict=True))
+    assert all(late <= 1.06 * early for early, late in zip(few, everything, strict=True))

@@ -8,19 +8,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
 
 import fastpath.calibration.calibrate as calibration
 import fastpath.calibration.workers as workers
+from fastpath.calibration.bottoms import Tick
 from fastpath.calibration.calibrate import Bottoms, build_histograms, calibrate, measure_ranges, net_activations
 from fastpath.calibration.checkpoint import Checkpoint
+from fastpath.calibration.crew import Answer, Task
+from fastpath.calibration.statistics import NO_RANGE, empty_histogram
 from fastpath.calibration.weight_scales import convolution_layers
 from fastpath.net import Net
 from fastpath.processes import start_method
@@ -195,6 +198,39 @@ def test_holding_activations_changes_nothing() -> None:
         counts = [histogram.counts.tolist() for histogram in build_histograms(ranges, bottoms)]
         results.append((ranges, counts))
     assert results[0] == results[1] == results[2]
+
+
+@dataclass
+class Noted:
+    """A crew of two that does nothing: it notes the tasks. Of each part the first sample is kept."""
+
+    size: int = 2
+    tasks: list[Task] = field(default_factory=list)
+
+    def do(self, tasks: Sequence[Task], tick: Tick) -> Iterator[Answer]:
+        self.tasks = list(tasks)
+        for position, task in enumerate(tasks):
+            value = ([NO_RANGE], 1) if task.method == "ranges" else [empty_histogram(0.0)]
+            yield Answer(position, value, f"worker {position % 2}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_a_part_of_which_only_some_is_kept_goes_to_the_worker_that_keeps_it() -> None:
+    crew = Noted()
+    passes = calibration.Passes(crew, 1, 40, None, lambda stage, done, total: None)
+    passes.ranges()
+    assert not passes.held
+    parts = [task.arguments[0] for task in crew.tasks]
+    assert [position for part in parts for position in part] == list(range(40))
+    assert [len(part) for part in parts] == sorted((len(part) for part in parts), reverse=True)
+    passes.histograms([NO_RANGE])
+    assert [task.arguments[0] for task in crew.tasks] == parts
+    assert [task.home for task in crew.tasks] == [f"worker {i % 2}" for i in range(len(parts))]
 
 
 class Interrupted(Exception):

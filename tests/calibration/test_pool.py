@@ -42,6 +42,16 @@ def test_memory_behind_the_living_is_used_again() -> None:
     assert (first == 1).all()
 
 
+def test_memory_that_is_given_back_leaves_the_living_alone() -> None:
+    pool = Pool()
+    first = kept(pool, 10, 1)
+    place = first.ctypes.data
+    pool.give_back()
+    second = kept(pool, 10, 2)
+    assert abs(second.ctypes.data - place) >= first.nbytes
+    assert (first == 1).all()
+
+
 def test_the_room_given_last_can_be_written_until_it_is_kept() -> None:
     pool = Pool()
     room = pool.room(5)

@@ -86,6 +86,15 @@ def test_bins_by_hand() -> None:
     assert histogram.zeros == 1
 
 
+@pytest.mark.parametrize("exponent", [-126, -116, -115, -100, 0, 127])
+def test_bins_of_the_smallest_and_the_largest_numbers(exponent: int) -> None:
+    values = np.ldexp(np.random.default_rng(3).uniform(2.0**-12, 1.9, 500), exponent).astype(np.float32)
+    absmax = float(values.max())
+    expected = spec.blob_histogram(values.tolist(), absmax)
+    found = fast.blob_histogram(values, absmax)
+    assert (found.counts.tolist(), found.zeros) == (list(expected.counts), expected.zeros)
+
+
 def test_denormals_count_as_zeros() -> None:
     """As in the real tool, whose table of a recognition network shows it: a bias of 5.9e-40 leaves no trace."""
     values = np.array([5.9e-40, -5.9e-40, 2.0**-126, 1.0], np.float32)

@@ -3,10 +3,13 @@
 from typing import Final
 
 from librt.vecs import vec
-from mypy_extensions import i16, i32, i64
+from mypy_extensions import i32, i64
 
 PIECE: Final = 32768
 """Numbers that are looked at in one call."""
+
+WORDS: Final = 8192
+"""Words of 64 bits that hold so many bins."""
 
 STRIDE: Final = 4096
 """Places of one table of counts."""
@@ -42,21 +45,14 @@ def pack(bits: vec[i32], count: i64, out: vec[i32]) -> i64:
     return place
 
 
-def count_bins(bins: vec[i16], count: i64, tables: vec[i32]) -> None:
-    """Add to the four tables how often each bin occurs; bins are less than `STRIDE`."""
-    if len(bins) < PIECE or len(tables) < TABLES or count < 0 or count > PIECE:
+def count_bins(bins: vec[i64], count: i64, tables: vec[i32]) -> None:
+    """Add to the four tables how often each bin occurs; there are four to a word, and they are less than `STRIDE`."""
+    if len(bins) < WORDS or len(tables) < TABLES or count < 0 or count > WORDS:
         raise ValueError("piece too large")
     i: i64 = 0
-    while i < count - 3:
-        a = i64(bins[i]) & 4095
-        b = i64(bins[i + 1]) & 4095
-        c = i64(bins[i + 2]) & 4095
-        d = i64(bins[i + 3]) & 4095
-        tables[a] += 1
-        tables[b + 4096] += 1
-        tables[c + 8192] += 1
-        tables[d + 12288] += 1
-        i += 4
-    while i < count:
-        tables[i64(bins[i]) & 4095] += 1
-        i += 1
+    for i in range(count):
+        word = bins[i]
+        tables[word & 4095] += 1
+        tables[4096 + ((word >> 16) & 4095)] += 1
+        tables[8192 + ((word >> 32) & 4095)] += 1
+        tables[12288 + ((word >> 48) & 4095)] += 1
