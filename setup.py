@@ -34,6 +34,11 @@ COMMON_FLAGS = [
     "--param=vect-max-version-for-alias-checks=64",  # the depthwise kernel reads ten streams and writes one
 ]
 
+EXACT_PRODUCTS = ("planes",)
+"""Modules whose only products are of two binary32 numbers in binary64: exact, so fused with a sum they are the same."""
+
+FUSED = "-ffp-contract=fast"
+
 
 # A function that Python calls takes a reference to each vec among its arguments, and mypyc never gives it back: no
 # plan would ever free its memory. The argument itself keeps the vec alive while the function runs.
@@ -152,19 +157,20 @@ def levels_to_build() -> list[Level]:
     return levels
 
 
-def copy_source(level: Level) -> list[str]:
-    """Write the kernel modules again as package fastpath.kernels.<level>; returns the files."""
+def copy_source(level: Level) -> dict[str, list[str]]:
+    """Write the kernel modules again as package fastpath.kernels.<level>; returns the files of each group."""
     folder = COPIES / "fastpath" / "kernels" / level.name
     folder.mkdir(parents=True)
     for package in (folder, *folder.parents[:2]):
         (package / "__init__.py").touch()
-    files = []
+    groups: dict[str, list[str]] = {}
     for module in sorted(SOURCE.glob("*.py")):
         if module.name != "__init__.py":
             copy = folder / module.name
             copy.write_text(module.read_text().replace("fastpath.kernels.source", f"fastpath.kernels.{level.name}"))
-            files.append(str(copy))
-    return files
+            group = "fused" if module.stem in EXACT_PRODUCTS else "group"
+            groups.setdefault(f"fastpath.kernels.{level.name}.{group}", []).append(str(copy))
+    return groups
 
 
 def give_references_back(file: Path) -> None:
@@ -174,14 +180,14 @@ def give_references_back(file: Path) -> None:
 
 
 def kernel_extensions() -> list[Extension]:
-    """One group of extension modules for each level, with the flags of that level."""
+    """Two groups of extension modules for each level, with the flags of that level."""
     levels = levels_to_build()
     if not levels:
         return []
     from mypyc.build import mypycify
 
     shutil.rmtree(COPIES, ignore_errors=True)
-    groups = {f"fastpath.kernels.{level.name}.group": copy_source(level) for level in levels}
+    groups = {group: files for level in levels for group, files in copy_source(level).items()}
     extensions: list[Extension] = mypycify(
         [file for files in groups.values() for file in files],
         opt_level="3",
@@ -193,6 +199,8 @@ def kernel_extensions() -> list[Extension]:
         (level,) = (level for level in levels if extension.name.split(".")[2] == level.name)
         # All extensions share one list of arguments: make a new one, never extend it.
         extension.extra_compile_args = [*extension.extra_compile_args, *COMMON_FLAGS, *level.flags]
+        if extension.name.split(".")[3].startswith("fused"):
+            extension.extra_compile_args.append(FUSED)
     return extensions
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastpath.float_plan.averages import AverageStep, pixels_of, pixelwise
-from fastpath.float_plan.calls import Call, Calls, copied
+from fastpath.float_plan.calls import Call, Calls, activates_zero, copied
 from fastpath.float_plan.convolution import (
     Filter,
     Scratch,
@@ -28,7 +28,7 @@ from fastpath.layers.common import Floats, Operator
 from fastpath.planning.plan import PlanRow, operator_row
 from fastpath.planning.shapes import shape_of
 from fastpath.steps.calls import Blobs, Step
-from spec.graph import Graph
+from spec.graph import Graph, Layer
 
 WORTH_IT = 5_000_000
 """Multiplications of the convolutions below which a network runs layer by layer."""
@@ -109,6 +109,8 @@ class _Builder:
         self.doubles = DoublePlanes()
         self.places: dict[str, Place] = {}
         """By source, of blobs that are whole; a place may have more channels than its blob."""
+        self.between: set[str] = set()
+        """The feature maps that surely have zeros between their rows."""
         self.pixels: dict[str, Floats] = {}
         """Blobs that are only averaged."""
         self.leaving: dict[str, list[str]] = defaultdict(list)
@@ -156,13 +158,16 @@ class _Builder:
             bottoms.append(self._place(name))
             if not entered:
                 entries.append(_Enter(name, bottoms[-1]))
+                self.between.add(name)
         if flow.is_averaged(layer.tops[0]) and not self.leaving[layer.tops[0]]:
             return [*entries, Calls(self._pixelwise(planned, bottoms[0]))]
         self._inherit(index, planned, sources)
         top = self._place(layer.tops[0])
         calls = self._calls(planned, bottoms, top)
-        if flow.needs_border(layer.tops[0]) or planned.kind in LEAVES_GAPS:
+        needed = flow.needs_border(layer.tops[0]) or planned.kind in LEAVES_GAPS
+        if needed and layer.tops[0] not in self.between:
             calls += cleared(top)
+            self.between.add(layer.tops[0])
         leaving = self.leaving[layer.tops[0]]
         made: list[Step] = [*entries, Calls(calls)]
         return [Leaving(_Sequence(made), top.image, leaving)] if leaving else made
@@ -180,15 +185,22 @@ class _Builder:
             return max_pooling(planned.window.kernel[0], self.cells, bottom, (planned.pads[0], planned.pads[2]), top)
         if kind == Kind.DEPTHWISE:
             filter = DepthwiseFilter(layer, planned.window, bottom.channels, self.doubles)
+            self._note_zeros(layer, activates_zero(filter.activation))
             return depthwise(filter, self.doubles, bottom, planned.pads, top)
         dense = Filter.of(layer, planned.window, bottom.channels)
         if kind == Kind.POINTWISE:
+            self._note_zeros(layer, self.flow.source(layer.bottoms[0]) in self.between and dense.keeps_zeros)
             return pointwise(dense, bottom, top)
         if kind == Kind.BORDERED_POINTWISE:
             inner = self.cells.take(bottom.geometry, top.channels)
             self.cells.give(inner)
             return bordered_pointwise(dense, bottom, planned.pads, inner.part(0, top.channels), top)
         return convolution(dense, self.scratch, bottom, planned.pads, top)
+
+    def _note_zeros(self, layer: Layer, zeros: bool) -> None:
+        """Remember whether there are zeros between the rows of its top blob."""
+        if zeros:
+            self.between.add(layer.tops[0])
 
     def _pixelwise(self, planned: Planned, bottom: Place) -> list[Call]:
         """The convolution of a blob that is only averaged."""

@@ -56,3 +56,10 @@ def activated(activation: Activation, top: Floats) -> list[Call]:
     rows = max(ONE_STRIPE // top.shape[1], 1)
     parts = [top[first : first + rows] for first in range(0, len(top), rows)]
     return [partial(cv2.threshold, part, 0.0, 0.0, cv2.THRESH_TOZERO, dst=part) for part in parts]
+
+
+def activates_zero(activation: Activation) -> bool:
+    """Whether the activation of zero is zero."""
+    zero = np.zeros((1, 1), np.float32)
+    activation(zero)
+    return bool(zero[0, 0] == 0)

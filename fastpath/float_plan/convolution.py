@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 
 from fastpath import kernels
-from fastpath.float_plan.calls import Call, activated, copied, filled, product
-from fastpath.float_plan.places import Cells, Place
+from fastpath.float_plan.calls import Call, activated, activates_zero, copied, filled, product
+from fastpath.float_plan.places import VECTOR, Cells, Place
 from fastpath.layers.activation import Activation
 from fastpath.layers.common import Floats, weights
 from fastpath.layers.epilogue import read_bias
@@ -61,6 +61,11 @@ class Filter:
         """Rows of the columns."""
         return int(self.matrix.shape[1])
 
+    @property
+    def keeps_zeros(self) -> bool:
+        """Whether a column of zeros, with a zero for the bias, becomes zeros."""
+        return bool(np.isfinite(self.matrix).all()) and activates_zero(self.activation)
+
 
 class Scratch:
     """Room for the columns of one tile, below a row of ones."""
@@ -79,9 +84,9 @@ class Scratch:
 
 
 def pointwise(filter: Filter, bottom: Place, top: Place) -> list[Call]:
-    """A 1 by 1 kernel with stride 1 on a whole place, to one of the same pitch."""
+    """A 1 by 1 kernel with stride 1 on a whole place, to one of the same pitch: zeros between rows remain zeros."""
     run, size = bottom.geometry.run, filter.matrix.size
-    length = SMALL_PRODUCT // size if size <= FEW_WEIGHTS else run
+    length = SMALL_PRODUCT // size // VECTOR * VECTOR if size <= FEW_WEIGHTS else run
     calls: list[Call] = []
     for first in range(0, run, length):
         part = slice(first, min(first + length, run))

@@ -11,7 +11,7 @@ from fastpath.arena import double_buffer
 from fastpath.float_plan.calls import Call, activated, copied
 from fastpath.float_plan.places import Place
 from fastpath.kernels.source.planes import PLANE_SLACK, PLANES, TAPS
-from fastpath.layers.activation import Activation
+from fastpath.layers.activation import RELU, Activation
 from fastpath.layers.common import Doubles, weights
 from fastpath.layers.epilogue import read_bias
 from fastpath.layers.window import Pads, Window
@@ -55,24 +55,20 @@ class DepthwiseFilter:
 
 
 def depthwise(filter: DepthwiseFilter, doubles: DoublePlanes, bottom: Place, pads: Pads, top: Place) -> list[Call]:
-    """Some channels at a time."""
-    plane, h, w = bottom.geometry.plane, top.geometry.h, top.geometry.w
-    pitch = bottom.geometry.pitch if filter.window.stride == (1, 1) else w
+    """Some channels at a time. What comes between rows of `top` is the activation of zero."""
+    plane, run = bottom.geometry.plane, top.geometry.run
     step = min(max(TILE // plane, 1), top.channels)
     calls: list[Call] = []
     for first in range(0, top.channels, step):
         count = min(step, top.channels - first)
         part = top.part(first, count)
         start = bottom.part(first, count).tap(-pads[0], -pads[2])
-        wide = doubles.bottom.items[: count * plane]
-        calls.append(copied(bottom.cells[start : start + count * plane], wide))
+        calls.append(copied(bottom.cells[start : start + count * plane], doubles.bottom.items[: count * plane]))
         calls.append(_sums(filter, doubles, bottom, first, part))
-        sums: Doubles = doubles.top.items[: count * h * pitch].reshape(count, h, pitch)
-        if pitch == top.geometry.pitch:
-            calls.append(partial(np.copyto, part.runs, sums.reshape(count, -1), casting="same_kind"))
-        else:
-            calls.append(partial(np.copyto, part.image, sums[:, :, :w], casting="same_kind"))
-        calls += activated(filter.activation, part.runs)
+        sums: Doubles = doubles.top.items[: count * run].reshape(count, run)
+        calls.append(partial(np.copyto, part.runs, sums, casting="same_kind"))
+        if filter.activation.type != RELU:
+            calls += activated(filter.activation, part.runs)
     return calls
 
 
@@ -90,8 +86,9 @@ def _sums(filter: DepthwiseFilter, doubles: DoublePlanes, bottom: Place, first: 
         filter.bias.data,
         filter.channel + first,
         part.channels,
+        filter.activation.type == RELU,
         doubles.top.data,
         part.geometry.h,
-        False,
         part.geometry.w,
+        part.geometry.pitch,
     )

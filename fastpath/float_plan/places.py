@@ -1,8 +1,9 @@
 """Where the feature maps of a float plan stand: one array of binary32 numbers that numpy and kernels share.
 
-A feature map is planes, one a channel, with a plane of ones before the first: as the row of a matrix product that
-meets the biases. Rows of a plane are `pitch` apart. The columns after a row are the border after it and the border
-before the next one; so every tap of a kernel of stride 1 sees the plane as one run of memory, shifted.
+A feature map is planes, one a channel, with a plane of ones before the first, and of zeros between their rows: as the
+row of a matrix product that meets the biases. Rows of a plane are `pitch` apart. The columns after a row are the border
+after it and the border before the next one; so every tap of a kernel of stride 1 sees the plane as one run of memory,
+shifted.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ class Cells:
             return found
         start = self.reserve((1 + channels) * geometry.plane) + geometry.plane
         place = Place(self.numbers, start, channels, geometry)
-        place.runs_and_ones[0] = 1.0
+        ones = place.runs_and_ones[0].reshape(geometry.h, geometry.pitch)
+        ones[:, : geometry.w] = 1.0
         return place
 
     def give(self, place: Place) -> None:

@@ -67,7 +67,8 @@ class DepthwisePlanes:
         out_h, out_w = top.shape[1:]
         pitch = w + pads[2] + pads[3]
         plane = (h + pads[0] + pads[1]) * pitch
-        run = out_h * (pitch if self.window.stride == (1, 1) else out_w)
+        out_pitch = pitch if self.window.stride == (1, 1) else out_w
+        run = out_h * out_pitch
         step = min(max(TILE // plane, 1), channels)
         convolve = kernels.wide().planes.depthwise
         relu = self.activation.type == RELU
@@ -89,10 +90,11 @@ class DepthwisePlanes:
                 self.bias.data,
                 first,
                 count,
+                relu,
                 shop.top.data,
                 out_h,
-                relu,
                 out_w,
+                out_pitch,
             )
             part = top[first : first + count]
             np.copyto(part, sums[:count], casting="same_kind")

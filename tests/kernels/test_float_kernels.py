@@ -190,13 +190,16 @@ def test_the_largest_magnitude(level: str) -> None:
 @every_level()
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("kernel", [(3, 3), (2, 5), (1, 1)])
-def test_depthwise_sums(level: str, kernel: tuple[int, int], stride: int) -> None:
+@pytest.mark.parametrize(("w", "more"), [(11, 0), (11, 3), (37, 0), (37, 1)])
+def test_depthwise_sums(level: str, kernel: tuple[int, int], stride: int, w: int, more: int) -> None:
     random = np.random.default_rng(7)
-    channels, h, w = 3, 9, 11
-    planes = random.integers(-50, 50, (channels, h, w)).astype(np.float64)
-    weights = random.integers(-9, 9, (channels, *kernel)).astype(np.float64)
-    bias = random.integers(-9, 9, channels).astype(np.float64)
+    channels, h = 3, 9
+    planes, weights, bias = (
+        random.normal(size=shape).astype(np.float32).astype(np.float64)
+        for shape in ((channels, h, w), (channels, *kernel), channels)
+    )
     out_h, out_w = (h - kernel[0]) // stride + 1, (w - kernel[1]) // stride + 1
+    out_pitch = (w if stride == 1 else out_w) + more
     x, o = double_buffer(2 * PLANES + PLANE_SLACK), double_buffer(2 * PLANES + PLANE_SLACK)
     table, biases = double_buffer(TAPS), double_buffer(TAPS)
     x.items[: planes.size], table.items[: weights.size] = planes.reshape(-1), weights.reshape(-1)
@@ -215,19 +218,22 @@ def test_depthwise_sums(level: str, kernel: tuple[int, int], stride: int) -> Non
         biases.data,
         0,
         channels,
+        True,
         o.data,
         out_h,
-        True,
         out_w,
+        out_pitch,
     )
-    pitch = w if stride == 1 else out_w
-    got = o.items[: channels * out_h * pitch].reshape(channels, out_h, pitch)[:, :, :out_w]
+    rows = o.items[: channels * out_h * out_pitch].reshape(channels, out_h, out_pitch)
+    got = rows[:, :, :out_w]
+    assert not rows[:, :, out_w:].any()
     for c in range(channels):
         for y in range(out_h):
             for column in range(out_w):
                 top, left = y * stride, column * stride
                 window = planes[c, top : top + kernel[0], left : left + kernel[1]]
-                assert got[c, y, column] == max(bias[c] + (window * weights[c]).sum(), 0)
+                terms = np.append(bias[c], window * weights[c])
+                assert got[c, y, column] == max(np.add.accumulate(terms)[-1], 0)
 
 
 @every_level()

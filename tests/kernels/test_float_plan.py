@@ -211,6 +211,21 @@ def test_branches_that_are_joined_and_added() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("activation", [(0, []), (1, []), (3, [0.25, 1.0]), (4, []), (6, [0.2, 0.5])])
+def test_rows_end_with_zeros_for_those_who_read_borders(activation: tuple[int, list[float]]) -> None:
+    """Whatever becomes of the borders between rows in layers that compute them along with the pixels."""
+    require_compiled()
+    network = Network((6, 7, 9))
+    blob = "in"
+    for layer, kernel in (("first", 1), ("second", 3), ("third", 1), ("fourth", 3), ("fifth", 1), ("sixth", 1)):
+        blob = network.convolution(
+            layer, blob, 6, 6, kernel, pad=kernel // 2, depthwise=kernel > 1, activation=activation[0],
+            numbers=activation[1],
+        )  # fmt: skip
+    network.convolution("last", blob, 6, 4, 3, pad=1)
+    assert_plan_agrees(network)
+
+
 def test_a_pointwise_kernel_with_borders() -> None:
     require_compiled()
     network = Network((4, 6, 7))

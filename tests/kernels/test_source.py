@@ -42,10 +42,8 @@ def machine_code(level: str) -> dict[str, str]:
         pytest.skip(f"level {level} is not compiled in this installation")
     if shutil.which("objdump") is None:
         pytest.skip("no objdump to look at the compiled code with")
-    library = importlib.util.find_spec(f"fastpath.kernels.{level}.group__mypyc")
-    assert library is not None
-    assert library.origin is not None
-    command = ["objdump", "-d", "--no-show-raw-insn", library.origin]
+    libraries = [importlib.util.find_spec(f"fastpath.kernels.{level}.{group}__mypyc") for group in ("group", "fused")]
+    command = ["objdump", "-d", "--no-show-raw-insn", *(str(library.origin) for library in libraries if library)]
     listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     functions = re.split(r"^[0-9a-f]+ <(\S+)>:$", listing, flags=re.MULTILINE)
     prefix = f"CPyDef_fastpath___kernels___{level}___"

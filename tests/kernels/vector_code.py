@@ -18,6 +18,9 @@ HALVES = ("base", "avx2", "avxvnni", "vnni256")
 SHUFFLES = ("avx2", "avxvnni", "vnni256", "vnni512")
 """Levels that can move any byte of a vector, or multiply and compare numbers of 64 bits."""
 
+EXACT_SUMS = "(mulpd|fmadd[0-9]*pd)"
+"""Products of binary32 numbers, which may be fused with their sums."""
+
 VECTOR_CODE: dict[str, str] = {
     "cells.copy_row": "movdqu",
     "cells.copy_every_second": "(shufps|pshufd|permt2d|permd|permq|vpermi2d)",
@@ -61,9 +64,10 @@ VECTOR_CODE: dict[str, str] = {
     "move.deliver": "movdqu",
     "move.interleave_3": "(pshufb|permt2w)",
     "planes.begin": "movup[sd]",
-    "planes.run_3x3": "mulpd",
-    "planes.run_3x3_by_2": "mulpd",
-    "planes.add_tap": "mulpd",
+    "planes.rows_3x3": EXACT_SUMS,
+    "planes.run_3x3": EXACT_SUMS,
+    "planes.run_3x3_by_2": EXACT_SUMS,
+    "planes.add_tap": EXACT_SUMS,
     "planes.rectify": "cmpltpd",
     "planes.max_2x2_by_2": "maxpd",
     "planes.max_3x3_by_2": "maxpd",
@@ -138,6 +142,7 @@ PLAIN_CODE: dict[str, str] = {
     "move.column_slot": "no loop",
     "move.interleave": ONE_PIXEL_APART,
     "move.deliver_each": ONE_PIXEL_APART,
+    "planes.blank": "borders are a few numbers",
     "planes.add_tap_by": "its numbers lie several apart",
     "planes.max_pool": CALLS_KERNELS,
     "planes.depthwise": CALLS_KERNELS,

@@ -1,7 +1,8 @@
 """Depthwise convolution and max pooling of float planes, in binary64.
 
 A plane is rows of `pitch` numbers with its padding in it. The caller rounds sums to binary32 once: products and sums
-are exact to 53 bits, so the results lie closer to the true ones than sums in binary32 do. Maxima need no rounding.
+are exact to 53 bits, so the results lie closer to the true ones than sums in binary32 do. Products of binary32 numbers
+are even exact, so instructions that fuse them with a sum give the same bits. Maxima need no rounding.
 """
 
 from typing import Final
@@ -17,9 +18,93 @@ PLANE_SLACK: Final = 8192
 TAPS: Final = 65536
 """Numbers in a table of weights or biases."""
 
+WIDE_ROW: Final = 32
+"""Shorter rows of sums are computed in one run, with the columns between them."""
+
+
+def rows_3x3(
+    x: vec[float],
+    a0: i64,
+    pitch: i64,
+    w: vec[float],
+    first: i64,
+    bias: float,
+    relu: bool,
+    o: vec[float],
+    b0: i64,
+    out_pitch: i64,
+    n: i64,
+) -> None:
+    """Two rows of n sums of 3 by 3 windows of stride 1: they share half of the numbers that they read."""
+    if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK or len(w) < TAPS:
+        raise ValueError("buffer too small")
+    b1 = b0 + out_pitch
+    if first < 0 or first > TAPS - 9 or n < 0 or n > PLANES or b0 < 0 or b0 > PLANES or b1 < 0 or b1 > PLANES:
+        raise ValueError("planes out of range")
+    a1 = a0 + pitch
+    a2 = a1 + pitch
+    a3 = a2 + pitch
+    if a0 < 0 or a0 > PLANES or a1 < 0 or a1 > PLANES or a2 < 0 or a2 > PLANES or a3 < 0 or a3 > PLANES:
+        raise ValueError("planes out of range")
+    w0 = w[first]
+    w1 = w[first + 1]
+    w2 = w[first + 2]
+    w3 = w[first + 3]
+    w4 = w[first + 4]
+    w5 = w[first + 5]
+    w6 = w[first + 6]
+    w7 = w[first + 7]
+    w8 = w[first + 8]
+    i: i64 = 0
+    for i in range(n):
+        p = x[a1 + i]
+        q = x[a1 + 1 + i]
+        r = x[a1 + 2 + i]
+        v = bias + x[a0 + i] * w0
+        v += x[a0 + 1 + i] * w1
+        v += x[a0 + 2 + i] * w2
+        v += p * w3
+        v += q * w4
+        v += r * w5
+        u = bias + p * w0
+        u += q * w1
+        u += r * w2
+        p = x[a2 + i]
+        q = x[a2 + 1 + i]
+        r = x[a2 + 2 + i]
+        v += p * w6
+        v += q * w7
+        v += r * w8
+        u += p * w3
+        u += q * w4
+        u += r * w5
+        u += x[a3 + i] * w6
+        u += x[a3 + 1 + i] * w7
+        u += x[a3 + 2 + i] * w8
+        if relu:
+            p = 0.0
+            if v > 0.0:
+                p = v
+            v = p
+            q = 0.0
+            if u > 0.0:
+                q = u
+            u = q
+        o[b0 + i] = v
+        o[b1 + i] = u
+
 
 def run_3x3(
-    x: vec[float], a0: i64, pitch: i64, w: vec[float], first: i64, bias: float, o: vec[float], b: i64, n: i64
+    x: vec[float],
+    a0: i64,
+    pitch: i64,
+    w: vec[float],
+    first: i64,
+    bias: float,
+    relu: bool,
+    o: vec[float],
+    b: i64,
+    n: i64,
 ) -> None:
     """N sums of 3 by 3 windows of stride 1, which follow each other in memory."""
     if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK or len(w) < TAPS:
@@ -51,11 +136,26 @@ def run_3x3(
         v += x[a1 + 2 + i] * w5
         v += x[a2 + i] * w6
         v += x[a2 + 1 + i] * w7
-        o[b + i] = v + x[a2 + 2 + i] * w8
+        v += x[a2 + 2 + i] * w8
+        if relu:
+            r = 0.0
+            if v > 0.0:
+                r = v
+            v = r
+        o[b + i] = v
 
 
 def run_3x3_by_2(
-    x: vec[float], a0: i64, pitch: i64, w: vec[float], first: i64, bias: float, o: vec[float], b: i64, n: i64
+    x: vec[float],
+    a0: i64,
+    pitch: i64,
+    w: vec[float],
+    first: i64,
+    bias: float,
+    relu: bool,
+    o: vec[float],
+    b: i64,
+    n: i64,
 ) -> None:
     """N sums of 3 by 3 windows of stride 2 in one row."""
     if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK or len(w) < TAPS:
@@ -85,7 +185,13 @@ def run_3x3_by_2(
         v += x[a1 + 2 + 2 * i] * w5
         v += x[a2 + 2 * i] * w6
         v += x[a2 + 1 + 2 * i] * w7
-        o[b + i] = v + x[a2 + 2 + 2 * i] * w8
+        v += x[a2 + 2 + 2 * i] * w8
+        if relu:
+            r = 0.0
+            if v > 0.0:
+                r = v
+            v = r
+        o[b + i] = v
 
 
 def begin(o: vec[float], b: i64, n: i64, bias: float) -> None:
@@ -119,17 +225,28 @@ def add_tap_by(x: vec[float], a: i64, step: i64, weight: float, o: vec[float], b
         o[b + i] += x[a + i * step] * weight
 
 
-def rectify(o: vec[float], n: i64) -> None:
+def rectify(o: vec[float], b: i64, n: i64) -> None:
     """ReLU of n numbers; NaN becomes 0."""
-    if len(o) < 2 * PLANES + PLANE_SLACK or n < 0 or n > PLANES:
+    if len(o) < 2 * PLANES + PLANE_SLACK or n < 0 or n > PLANES or b < 0 or b > PLANES:
         raise ValueError("planes out of range")
     i: i64 = 0
     for i in range(n):
-        v = o[i]
+        v = o[b + i]
         r = 0.0
         if v > 0.0:
             r = v
-        o[i] = r
+        o[b + i] = r
+
+
+def blank(o: vec[float], b: i64, pitch: i64, n: i64, rows: i64) -> None:
+    """Zeros after the first n numbers of rows that are `pitch` apart."""
+    if len(o) < 2 * PLANES + PLANE_SLACK or n < 0 or rows < 0 or b < 0 or b + rows * pitch > PLANES:
+        raise ValueError("planes out of range")
+    y: i64 = 0
+    i: i64 = 0
+    for y in range(rows):
+        for i in range(n, pitch):
+            o[b + y * pitch + i] = 0.0
 
 
 def max_2x2_by_2(x: vec[float], a0: i64, pitch: i64, o: vec[float], b: i64, n: i64) -> None:
@@ -227,52 +344,55 @@ def depthwise(
     bias: vec[float],
     channel: i64,
     channels: i64,
+    relu: bool,
     o: vec[float],
     out_h: i64,
-    relu: bool,
     out_w: i64,
+    out_pitch: i64,
 ) -> None:
-    """Sums of `channels` planes, which begin `plane` apart in x: out_h rows, `pitch` apart if the stride is 1.
+    """Sums of `channels` planes, which begin `plane` apart in x: out_h rows, `out_pitch` apart, with zeros after them.
 
-    For other strides the rows of `o` are `out_w` apart. `channel` is the first one's place in `bias`; its weights
-    begin at w[first].
+    `channel` is the first one's place in `bias`; its weights begin at w[first].
     """
     if len(bias) < TAPS or channel < 0 or channels < 0 or channel + channels > TAPS or len(w) < TAPS:
         raise ValueError("buffer too small")
     taps = kernel_h * kernel_w
-    if first < 0 or taps < 0 or first + channels * taps > TAPS:
+    if first < 0 or taps < 0 or first + channels * taps > TAPS or out_pitch < out_w:
         raise ValueError("weights out of range")
     c: i64 = 0
     y: i64 = 0
     ky: i64 = 0
     kx: i64 = 0
-    out_pitch = pitch if stride_w == 1 and stride_h == 1 else out_w
     out_plane = out_h * out_pitch
-    run = (out_h - 1) * pitch + out_w
     plain = kernel_h == 3 and kernel_w == 3 and dilation_h == 1 and dilation_w == 1
+    dense = stride_h == 1 and stride_w == 1
     for c in range(channels):
         start = bias[channel + c]
         at = first + c * taps
         a = c * plane
         b = c * out_plane
-        if stride_w == 1 and stride_h == 1 and plain:
-            run_3x3(x, a, pitch, w, at, start, o, b, run)
-        elif stride_w == 2 and plain:
+        if plain and dense and (out_w >= WIDE_ROW or out_pitch != pitch):
+            for y in range(0, out_h - 1, 2):
+                rows_3x3(x, a + y * pitch, pitch, w, at, start, relu, o, b + y * out_pitch, out_pitch, out_w)
+            if out_h % 2 == 1:
+                y = out_h - 1
+                run_3x3(x, a + y * pitch, pitch, w, at, start, relu, o, b + y * out_pitch, out_w)
+        elif plain and dense:
+            run_3x3(x, a, pitch, w, at, start, relu, o, b, (out_h - 1) * pitch + out_w)
+        elif plain and stride_w == 2:
             for y in range(out_h):
-                run_3x3_by_2(x, a + y * stride_h * pitch, pitch, w, at, start, o, b + y * out_w, out_w)
-        elif stride_w == 1 and stride_h == 1:
-            begin(o, b, run, start)
-            for ky in range(kernel_h):
-                for kx in range(kernel_w):
-                    add_tap(x, a + ky * dilation_h * pitch + kx * dilation_w, w[at], o, b, run)
-                    at += 1
+                run_3x3_by_2(x, a + y * stride_h * pitch, pitch, w, at, start, relu, o, b + y * out_pitch, out_w)
         else:
             begin(o, b, out_plane, start)
             for ky in range(kernel_h):
                 for kx in range(kernel_w):
-                    for y in range(out_h):
-                        place = a + (y * stride_h + ky * dilation_h) * pitch + kx * dilation_w
-                        add_tap_by(x, place, stride_w, w[at], o, b + y * out_w, out_w)
+                    tap = a + ky * dilation_h * pitch + kx * dilation_w
+                    if dense and out_pitch == pitch:
+                        add_tap(x, tap, w[at], o, b, (out_h - 1) * pitch + out_w)
+                    else:
+                        for y in range(out_h):
+                            add_tap_by(x, tap + y * stride_h * pitch, stride_w, w[at], o, b + y * out_pitch, out_w)
                     at += 1
-    if relu:
-        rectify(o, channels * out_plane)
+            if relu:
+                rectify(o, b, out_plane)
+        blank(o, b, out_pitch, out_w, out_h)
