@@ -3,7 +3,8 @@
 A weight scale touches the outputs of its own group only. So all candidates of a scale are the columns of one matrix
 product, for all samples at once; the sums of the cosine go on from where the groups before left them, and the groups
 behind add the same terms to all candidates (`fastpath.calibration.chains`). For the activation scale the candidates lie
-side by side in a last axis, from the codes to the sums. Every number is the one that the literal search computes.
+side by side in a last axis, from the codes to the sums. Compiled kernels do the same in binary64 where no number comes
+near the ends of binary32 (`fastpath.calibration.eq_bench`). Every number is the one that the literal search computes.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy as np
 
 from fastpath.calibration.chains import total_of
 from fastpath.calibration.eq_bottom import bottom_totals
-from fastpath.calibration.eq_form import Form, Pair, cosines
-from fastpath.calibration.eq_weights import Candidates, batches
+from fastpath.calibration.eq_form import Candidates, Form, Pair, cosines
+from fastpath.calibration.eq_weights import batches
 from fastpath.calibration.statistics import Floats
 from fastpath.layers import PREPARE
 from fastpath.quantization.arithmetic import NUMPY_ARITHMETIC

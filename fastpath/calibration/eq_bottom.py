@@ -8,6 +8,7 @@ import numpy as np
 
 from fastpath.calibration.chains import total_of
 from fastpath.calibration.eq_form import TILE, Form, Pair, Sums, cosines, is_exact, multiply, quantized
+from fastpath.calibration.eq_scales import SumsOfScales, sums_of_scales, takes
 from fastpath.calibration.statistics import Floats
 from fastpath.layers.common import Scratch
 from fastpath.layers.epilogue import descales
@@ -33,10 +34,18 @@ def bottom_totals(
     scales_of_tries = np.array(tries, np.float32)
     factors = np.stack([descales(scale, scales) for scale in scales_of_tries], axis=1)
     scratch = Scratch()
+    compiled: dict[tuple[int, ...], SumsOfScales | None] = {}
     for bottom, top in pairs:
         image = form.image(bottom)
         x = np.ascontiguousarray(top, np.float32).ravel()
         xx = total_of(x * x)
+        if not form.in_rows(bottom) and takes(form, image, x, codes, factors):
+            if image.shape not in compiled:
+                compiled[image.shape] = sums_of_scales(form, image, codes, factors)
+            sums_of = compiled[image.shape]
+            if sums_of is not None:
+                yield cosines(xx, *sums_of(image, x, scales_of_tries))
+                continue
         step = min(max(SIDE_BY_SIDE // (image.size + x.size), 1), len(tries))
         found = []
         for first in range(0, len(tries), step):

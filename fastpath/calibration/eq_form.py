@@ -16,7 +16,7 @@ from fastpath.calibration.weight_scales import weight_groups
 from fastpath.layers.activation import Activation
 from fastpath.layers.common import Scratch
 from fastpath.layers.convolution import padding_value
-from fastpath.layers.epilogue import read_bias
+from fastpath.layers.epilogue import descales, read_bias
 from fastpath.layers.window import Window, resolve_pads, window_of
 from fastpath.quantization.arithmetic import NUMPY_ARITHMETIC
 from fastpath.rounding import BELOW_HALF, INT8_MAX
@@ -135,6 +135,25 @@ def multiply(a: Floats, b: Floats, exact: bool, out: Floats) -> None:
 def is_exact(codes: Floats) -> bool:
     """Whether no sum of products with these weights (outputs, k) can exceed what binary32 holds."""
     return bool(np.abs(codes).sum(axis=1).max() * LARGEST_CODE <= EXACT)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The outputs of one weight scale for every candidate: for each output channel the weights (k, candidates)."""
+
+    group: int
+    codes: list[Floats]
+    descales: Floats
+    exact: bool
+
+    @classmethod
+    def of(cls, form: Form, group: int, tries: Sequence[float], bottom_scale: float) -> Candidates:
+        """The candidates of the scale of one group."""
+        scales = np.array(tries, np.float32)
+        rows = form.weights[group * form.outputs : (group + 1) * form.outputs]
+        codes = [quantized(row, scales) for row in rows]
+        exact = all(is_exact(each.T) for each in codes)
+        return cls(group, codes, descales(np.float32(bottom_scale), scales), exact)
 
 
 class Sums:

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from fastpath.calibration.chains import Terms, total_of
-from fastpath.calibration.eq_form import TILE, Form, Pair, Sums, cosines, is_exact, multiply, quantized
+from fastpath.calibration.chains import total_of
+from fastpath.calibration.compiled_chains import terms_of
+from fastpath.calibration.eq_form import TILE, Candidates, Form, Pair, Sums, cosines, multiply, quantized
+from fastpath.calibration.eq_samples import FEWEST, Samples
 from fastpath.calibration.statistics import Floats
 from fastpath.layers.common import Operator
-from fastpath.layers.epilogue import descales
 
 KEPT_COLUMNS = 1 << 26
 """Numbers of unrolled codes that are kept from one weight scale to the next."""
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The outputs of one weight scale for every candidate: for each output channel the weights (k, candidates)."""
-
-    group: int
-    codes: list[Floats]
-    descales: Floats
-    exact: bool
-
-    @classmethod
-    def of(cls, form: Form, group: int, tries: Sequence[float], bottom_scale: float) -> Candidates:
-        """The candidates of the scale of one group."""
-        scales = np.array(tries, np.float32)
-        rows = form.weights[group * form.outputs : (group + 1) * form.outputs]
-        codes = [quantized(row, scales) for row in rows]
-        exact = all(is_exact(each.T) for each in codes)
-        return cls(group, codes, descales(np.float32(bottom_scale), scales), exact)
 
 
 class _Output:
@@ -43,37 +24,31 @@ class _Output:
         self.x = np.ascontiguousarray(top, np.float32).ravel()
         self.y = np.array(current, np.float32).ravel()
         self.xx = total_of(self.x * self.x)
-        self.yy, self.xy = (Terms(terms, pixels) for terms in (self.y * self.y, self.x * self.y))
+        self.yy, self.xy = (terms_of(terms, pixels) for terms in (self.y * self.y, self.x * self.y))
 
 
-class Batch:
+class Columns:
     """Samples of one shape. Channel by channel, their pixels side by side, the candidates of each side by side."""
 
-    def __init__(
-        self, form: Form, images: Sequence[Floats], outputs: Sequence[_Output], bottom_scale: float, keeps: bool
-    ) -> None:
+    def __init__(self, form: Form, codes: Sequence[Floats], tops: Sequence[Floats], *, keeps: bool) -> None:
+        """`codes` are (channels, h, w), `tops` (num_output * pixels); `keeps` what is unrolled."""
         self._form = form
-        self._codes = [quantized(image, np.array([bottom_scale], np.float32))[..., 0] for image in images]
-        self._outputs = outputs
-        self._pixels = outputs[0].y.size // len(form.weights)
-        self._x = np.stack([each.x.reshape(-1, self._pixels) for each in outputs], axis=-1)
-        self._xx = np.array([[each.xx] for each in outputs])
-        self._sums = np.zeros((2, len(outputs), 1), np.float32)
-        self._ends = self._sums
+        self._codes = codes
+        self._pixels = len(tops[0]) // len(form.weights)
+        self._x = np.stack([top.reshape(-1, self._pixels) for top in tops], axis=-1)
         self._keeps = keeps and form.groups == 1
         self._columns: Floats | None = None
 
-    def cosines(self, candidates: Candidates) -> Floats:
-        """The cosine with the reference, for each sample and each candidate."""
+    def extended(self, candidates: Candidates, sums: Floats) -> Floats:
+        """The sums (2, samples, 1) of the groups before, and the terms of one more: (2, samples, candidates)."""
         form, count = self._form, len(candidates.descales)
         columns = self._unrolled(candidates.group)
-        samples = len(self._outputs)
+        samples = len(self._codes)
         factors = np.tile(candidates.descales, samples)
         step = max(TILE // factors.size, 1)
-        sums = Sums(np.repeat(self._sums, count, axis=2), step)
+        ends = Sums(np.repeat(sums, count, axis=2), step)
         y = np.empty((step, samples, count), np.float32)
-        first = candidates.group * form.outputs
-        for channel, codes in enumerate(candidates.codes, start=first):
+        for channel, codes in enumerate(candidates.codes, start=candidates.group * form.outputs):
             for start in range(0, self._pixels, step):
                 part = columns[start : start + step]
                 tile = y[: len(part)]
@@ -83,24 +58,8 @@ class Batch:
                 if form.bias is not None:
                     flat += form.bias[channel]
                 form.activation(flat)
-                sums.add(self._x[channel, start : start + step], tile)
-        self._ends = np.stack([sums.yy, sums.xy])
-        behind = (first + form.outputs) * self._pixels
-        yy = np.stack([each.yy.add(sum_, behind) for each, sum_ in zip(self._outputs, sums.yy, strict=True)])
-        xy = np.stack([each.xy.add(sum_, behind) for each, sum_ in zip(self._outputs, sums.xy, strict=True)])
-        return cosines(self._xx, yy, xy)
-
-    def choose(self, group: int, best: int | None) -> None:
-        """Take over a candidate's outputs of one group; None leaves them as they are."""
-        if best is not None:
-            self._sums = self._ends[:, :, best : best + 1]
-            return
-        size = self._form.outputs * self._pixels
-        part = slice(group * size, (group + 1) * size)
-        yy, xy = self._sums[:, :, 0]
-        yy = [total_of(each.yy.terms[part], sum_) for each, sum_ in zip(self._outputs, yy, strict=True)]
-        xy = [total_of(each.xy.terms[part], sum_) for each, sum_ in zip(self._outputs, xy, strict=True)]
-        self._sums = np.array([yy, xy], np.float32)[:, :, None]
+                ends.add(self._x[channel, start : start + step], tile)
+        return np.stack([ends.yy, ends.xy])
 
     def _unrolled(self, group: int) -> Floats:
         """The codes that each pixel of a group's outputs reads: (pixels, samples, k)."""
@@ -113,6 +72,55 @@ class Batch:
         if self._keeps:
             self._columns = columns
         return columns
+
+
+class Batch:
+    """Samples of one shape, whose outputs of one channel lie together."""
+
+    def __init__(
+        self, form: Form, images: Sequence[Floats], outputs: Sequence[_Output], bottom_scale: float, keeps: bool
+    ) -> None:
+        """`keeps` says whether there is room for what numpy unrolls of all samples."""
+        self._form = form
+        self._outputs = outputs
+        self._pixels = outputs[0].y.size // len(form.weights)
+        self._xx = np.array([[each.xx] for each in outputs])
+        self._sums = np.zeros((2, len(outputs), 1), np.float32)
+        self._ends = self._sums
+        codes = [quantized(image, np.array([bottom_scale], np.float32))[..., 0] for image in images]
+        tops = [each.x for each in outputs]
+        self._compiled = Samples(form, codes, tops) if len(codes) >= FEWEST and Samples.most(form, codes[0]) else None
+        if keeps:
+            self._columns = [Columns(form, codes, tops, keeps=True)]
+        else:
+            self._columns = [Columns(form, [code], [top], keeps=False) for code, top in zip(codes, tops, strict=True)]
+
+    def cosines(self, candidates: Candidates) -> Floats:
+        """The cosine with the reference, for each sample and each candidate."""
+        self._ends = self._extended(candidates)
+        behind = (candidates.group + 1) * self._form.outputs * self._pixels
+        yy = np.stack([each.yy.add(sums, behind) for each, sums in zip(self._outputs, self._ends[0], strict=True)])
+        xy = np.stack([each.xy.add(sums, behind) for each, sums in zip(self._outputs, self._ends[1], strict=True)])
+        return cosines(self._xx, yy, xy)
+
+    def _extended(self, candidates: Candidates) -> Floats:
+        """The sums of all groups before, and the terms of one more: (2, samples, candidates)."""
+        if self._compiled is not None and self._compiled.takes(candidates, self._sums):
+            return self._compiled.extended(candidates, self._sums)
+        parts = np.split(self._sums, len(self._columns), axis=1)
+        return np.concatenate([each.extended(candidates, part) for each, part in zip(self._columns, parts)], axis=1)
+
+    def choose(self, group: int, best: int | None) -> None:
+        """Take over a candidate's outputs of one group; None leaves them as they are."""
+        if best is not None:
+            self._sums = self._ends[:, :, best : best + 1]
+            return
+        size = self._form.outputs * self._pixels
+        part = slice(group * size, (group + 1) * size)
+        yy, xy = self._sums[:, :, 0]
+        yy = [total_of(each.yy.terms[part], sum_) for each, sum_ in zip(self._outputs, yy, strict=True)]
+        xy = [total_of(each.xy.terms[part], sum_) for each, sum_ in zip(self._outputs, xy, strict=True)]
+        self._sums = np.array([yy, xy], np.float32)[:, :, None]
 
 
 class Rows:

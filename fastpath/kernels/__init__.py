@@ -20,8 +20,8 @@ NARROW_TWIN = {"vnni512": "vnni256"}
 """For levels of 512-bit vectors, the level of 256-bit vectors that goes with them."""
 
 MODULES = (
-    "cells", "counting", "dense", "depthwise", "dot", "encode", "functions", "lanes", "lrn", "move", "planes",
-    "pooling", "records", "recurrent", "requantize",
+    "cells", "chains", "counting", "dense", "depthwise", "dot", "encode", "functions", "lanes", "lrn", "move",
+    "planes", "pooling", "records", "recurrent", "requantize", "search", "similarity", "taps",
 )  # fmt: skip
 """The modules of a level."""
 
@@ -32,6 +32,7 @@ class Kernels:
     if TYPE_CHECKING:
         from fastpath.kernels.source import (
             cells,
+            chains,
             counting,
             dense,
             depthwise,
@@ -46,6 +47,9 @@ class Kernels:
             records,
             recurrent,
             requantize,
+            search,
+            similarity,
+            taps,
         )
 
     def __init__(self, name: str) -> None:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fastpath.calibration.chains import SIDE_BY_SIDE, Terms, last_sums, run_of, total_of
+from fastpath.calibration.compiled_chains import CompiledTerms, terms_of
+from tests.kernels.levels import every_compiled_level, forced
 
 Floats = NDArray[np.float32]
 
@@ -50,7 +52,20 @@ def sequences(draw: st.DrawFn) -> tuple[Floats, Floats]:
 @given(sequences(), st.integers(1, 700), st.data())
 def test_sums_go_on_from_anywhere(sequence: tuple[Floats, Floats], period: int, data: st.DataObject) -> None:
     terms, sums = sequence
-    chain = Terms(terms, period)
+    assert_goes_on(Terms(terms, period), terms, sums, data)
+
+
+@every_compiled_level()
+@settings(max_examples=40, deadline=None)
+@given(sequence=sequences(), data=st.data())
+def test_sums_go_on_by_kernels(level: str, sequence: tuple[Floats, Floats], data: st.DataObject) -> None:
+    terms, sums = sequence
+    with forced(level):
+        assert_goes_on(CompiledTerms(terms), terms, sums, data)
+
+
+def assert_goes_on(chain: Terms | CompiledTerms, terms: Floats, sums: Floats, data: st.DataObject) -> None:
+    """From a few places on, the terms are added as one by one."""
     with np.errstate(all="ignore"):
         for _ in range(2):
             start = data.draw(st.integers(0, len(terms)))
@@ -79,3 +94,19 @@ def test_sums_without_units_are_added_one_by_one(value: float) -> None:
     with np.errstate(all="ignore"):
         result = Terms(terms, 300).add(sums, 0)
     np.testing.assert_array_equal(result, np.full(SIDE_BY_SIDE, one_by_one(value, terms)))
+
+
+@every_compiled_level()
+def test_long_sequences_are_added_run_by_run(level: str) -> None:
+    random = np.random.default_rng(5)
+    terms = np.square(random.normal(size=10_000)).astype(np.float32)
+    sums = (1000 + random.random(100)).astype(np.float32)
+    with forced(level):
+        chain = terms_of(terms, 100)
+        assert isinstance(chain, CompiledTerms)
+        assert chain.add(sums, 77).tolist() == [one_by_one(value, terms[77:]) for value in sums]
+
+
+def test_terms_that_overflow_stay_with_numpy() -> None:
+    for terms in (np.full(200, 1e38, np.float32), np.array([np.nan, 1.0], np.float32)):
+        assert isinstance(terms_of(terms, 10), Terms)

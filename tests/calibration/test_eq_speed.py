@@ -54,10 +54,10 @@ def test_the_search_of_a_network_is_the_literal_one(monkeypatch: pytest.MonkeyPa
         for sample in samples:
             bottom, top = activations(sample.load(), names)
             pairs.append((bottom, top))
-        start = time.perf_counter()
+        start = time.process_time()
         fast = search_scales(found.layer, pairs, found.weight_scales, found.bottom_scale, report=lambda line: None)
-        middle = time.perf_counter()
+        middle = time.process_time()
         assert fast == literal_search(found.layer, pairs, found.weight_scales, found.bottom_scale)
-        ours, literal = ours + middle - start, literal + time.perf_counter() - middle
+        ours, literal = ours + middle - start, literal + time.process_time() - middle
     print(f"literal {literal:.1f} s, ours {ours:.2f} s: {literal / ours:.0f} times faster")
-    assert literal > 20 * ours
+    assert literal > 40 * ours

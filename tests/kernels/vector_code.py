@@ -26,6 +26,8 @@ VECTOR_CODE: dict[str, str] = {
     "cells.copy_every_second": "(shufps|pshufd|permt2d|permd|permq|vpermi2d)",
     "cells.largest_2x2_by_2": "(pmaxsd|pcmpgtd)",
     "cells.largest_3x3_by_2": "(pmaxsd|pcmpgtd)",
+    "chains.add_one_by_one": "mulpd",
+    "chains.add_run": "mulpd",
     "counting.largest": "(pmaxsd|pcmpgtd)",
     "depthwise.row_3x3": "pmullw",
     "depthwise.lanes_3x3": "pmullw",
@@ -95,6 +97,14 @@ VECTOR_CODE: dict[str, str] = {
     "requantize.bent": "(pmullq|pmuludq)",
     "requantize.stepped": "(pmullq|pmuludq)",
     "requantize.bent_stepped": "(packuswb|pmovwb)",
+    "search.quantize": "mulpd",
+    "similarity.compare_samples": "mulpd",
+    "similarity.compare_scales": "mulpd",
+    "taps.clear": "movup[sd]",
+    "taps.add_products": "mulpd",
+    "taps.add": "addpd",
+    "taps.subtract": "(addpd|subpd)",
+    "taps.split": "mulpd",
 }
 """For each kernel an operation that its loop must have, without the v of the newer encodings."""
 
@@ -112,12 +122,20 @@ CALLS_KERNELS = "calls other kernels for rows and tiles"
 COPIES_BY_C = "the C compiler calls memset"
 FEW_IN_DOUBT = "asks the C library for the few results that are in doubt"
 INT_AND_FLOAT = "mypyc converts between int and float one by one"
+ONE_SUM = "one sum after the other"
 ONE_PIXEL_APART = "its bytes lie a pixel apart"
 
 PLAIN_CODE: dict[str, str] = {
     "cells.copy_apart": "its numbers lie several apart",
     "cells.columns": CALLS_KERNELS,
     "cells.largest": CALLS_KERNELS,
+    "chains.measure_runs": ONE_SUM,
+    "chains.join_runs": ONE_SUM,
+    "chains.is_odd": "no loop",
+    "chains.least_of": ONE_SUM,
+    "chains.most_of": ONE_SUM,
+    "chains.stays": "no loop",
+    "chains.go_on": CALLS_KERNELS,
     "counting.pack": "where a number goes depends on those before it",
     "counting.count_bins": "the data say which place is counted up",
     "dense.find_patches": "computes one address for each pixel",
@@ -166,6 +184,12 @@ PLAIN_CODE: dict[str, str] = {
     "requantize.mend": "computes the few channels whose steps are not on a line",
     "requantize.pixels": CALLS_KERNELS,
     "requantize.row": CALLS_KERNELS,
+    "search.add_all": CALLS_KERNELS,
+    "search.change": CALLS_KERNELS,
+    "search.compare_candidates": CALLS_KERNELS,
+    "search.compare_two_outputs": CALLS_KERNELS,
+    "search.compare_sums": CALLS_KERNELS,
+    "search.sums_side_by_side": CALLS_KERNELS,
     "spread.spread_8": "8 bytes at a time, and the check of each pixel's place leaves the loop",
     "spread.spread_1": ONE_PIXEL_APART,
 }
