@@ -34,6 +34,7 @@ Places = NDArray[np.intp]
 
 _LENGTHS = np.arange(TARGET_BINS, LONGEST + 1)
 _BATCH = 64  # lengths that are estimated at a time: the arrays of one batch fit the cache
+_ROWS = [slice(start, min(start + _BATCH, len(_LENGTHS))) for start in range(0, len(_LENGTHS), _BATCH)]
 _EXACT_BATCH = 16  # lengths that are computed at a time: their number depends on the data, the memory hardly
 _FLT_MAX = float(np.finfo(np.float32).max)
 _HALF_WAY = 1 << 28  # the low 29 bits of a binary64 number half-way between two binary32 numbers
@@ -87,48 +88,92 @@ def divergences(distribution: Floats) -> Floats:
 
 
 def contenders(distribution: Floats) -> Places:
-    """The lengths, ascending, that can have the least divergence. The distribution is not empty."""
-    values, errors = estimates(distribution)
-    return TARGET_BINS + np.flatnonzero(values - errors <= (values + errors).min())
+    """The lengths, ascending, that can have the least divergence. The distribution is not empty.
+
+    Batches whose lower bounds are least come first, and those that cannot be in the running any more are left out.
+    """
+    sums = _Sums(distribution)
+    lower = sums.lower_bounds()
+    least = math.inf
+    running: list[tuple[slice, Doubles]] = []
+    for rows in sorted(_ROWS, key=lambda rows: float(lower[rows].min())):
+        if lower[rows].min() > least:
+            break
+        values, errors = sums.estimates(_edges(rows.start))
+        least = min(least, float((values + errors).min()))
+        running.append((rows, values - errors))
+    found = [TARGET_BINS + rows.start + np.flatnonzero(values <= least) for rows, values in running]
+    return np.sort(np.concatenate(found))
 
 
 def estimates(distribution: Floats) -> tuple[Doubles, Doubles]:
-    """The divergence at each length in binary64, and by how much `divergences` can differ from it.
+    """The divergence at each length in binary64, and by how much `divergences` can differ from it."""
+    sums = _Sums(distribution)
+    values, errors = zip(*(sums.estimates(_edges(rows.start)) for rows in _ROWS), strict=True)
+    return np.concatenate(values), np.concatenate(errors)
+
+
+class _Sums:
+    """What divergences follow from in binary64: sums of a distribution, its entropy, and the bins that end a length.
 
     Target bins keep their share of the distribution. So a partial sum of terms c * log(c / e) is at least the sum of
     c - e, hence not less than minus the share of the target bin that it ends in; and it exceeds the whole sum by no
     more than that. This bounds all partial sums, of which each addition loses `_UNIT` at most.
     """
-    base = (EPSILON + distribution).astype(np.float64)
-    shares = distribution.astype(np.float64)
-    below, base_below, entropy_below = (_below(terms) for terms in (shares, base, base * np.log(base)))
-    last = base[_LENGTHS - 1] + (below[BINS] - below[_LENGTHS])
-    crossed, last_logarithms = np.empty(len(_LENGTHS)), np.empty(len(_LENGTHS))
-    padded_shares, padded_base = np.append(shares, 0.0), np.append(base, 0.0)
-    for edges in _edges():
-        ends = padded_shares.take(edges.floors)
+
+    def __init__(self, distribution: Floats) -> None:
+        self.base = (EPSILON + distribution).astype(np.float64)
+        shares = distribution.astype(np.float64)
+        self.below, self.base_below, self.entropy_below = (
+            _below(terms) for terms in (shares, self.base, self.base * np.log(self.base))
+        )
+        self.padded_shares, self.padded_base = np.append(shares, 0.0), np.append(self.base, 0.0)
+        self.last = self.base[_LENGTHS - 1] + (self.below[BINS] - self.below[_LENGTHS])
+        self.additions = np.count_nonzero(distribution) - _below(distribution > 0)[_LENGTHS]
+
+    def lower_bounds(self) -> Doubles:
+        """What the divergence at each length cannot be below, after the errors of its binary32 steps.
+
+        By the log sum inequality it is at least that of two bins: the last one, with the tail, and all others. The
+        errors grow with the divergence, but more slowly.
+        """
+        width = _LENGTHS / TARGET_BINS
+        starts = _LENGTHS - width
+        floors = np.floor(starts).astype(np.intp)
+        before = self.below[floors] + (starts - floors) * self.padded_shares[floors]
+        expanded_last = float(EPSILON) + (self.below[_LENGTHS] - before) / width
+        rest, expanded_rest = self.base_below[_LENGTHS - 1], self.below[_LENGTHS] + float(EPSILON) * _LENGTHS
+        last_terms = self.last * np.log(self.last / expanded_last)
+        values = last_terms + rest * np.log(rest / (expanded_rest - expanded_last))
+        return values - self._errors(slice(None), values, last_terms)
+
+    def estimates(self, edges: _Edges) -> tuple[Doubles, Doubles]:
+        """The divergence at some lengths, and by how much that of the spec can differ from it."""
+        ends = self.padded_shares.take(edges.floors)
         ends *= edges.fractions
-        ends += below.take(edges.floors)
+        ends += self.below.take(edges.floors)
         means = (ends[:, 1:] - ends[:, :-1]) / edges.width
         inner = edges.fractions[:, 1:-1]
         split_means = means[:, 1:] + inner * (means[:, :-1] - means[:, 1:])
         logarithms = np.log(means + float(EPSILON))
         split_logarithms = np.log(split_means + float(EPSILON))
-        split = padded_base.take(edges.floors)
+        split = self.padded_base.take(edges.floors)
         split *= edges.is_split
-        whole_ends = base_below.take(edges.floors)
+        whole_ends = self.base_below.take(edges.floors)
         whole = whole_ends[:, 1:] - whole_ends[:, :-1] - split[:, :-1]
-        crossed[edges.rows] = np.vecdot(whole, logarithms) + np.vecdot(split[:, 1:-1], split_logarithms)
-        last_logarithms[edges.rows] = logarithms[:, -1]
-    crossed -= base[_LENGTHS - 1] * last_logarithms
-    last_terms = last * (np.log(last) - last_logarithms)
-    values = np.asarray(entropy_below[_LENGTHS - 1] - crossed + last_terms, np.float64)
+        crossed = np.vecdot(whole, logarithms) + np.vecdot(split[:, 1:-1], split_logarithms)
+        lengths, last, last_logarithms = _LENGTHS[edges.rows], self.last[edges.rows], logarithms[:, -1]
+        crossed -= self.base[lengths - 1] * last_logarithms
+        last_terms = last * (np.log(last) - last_logarithms)
+        values = np.asarray(self.entropy_below[lengths - 1] - crossed + last_terms, np.float64)
+        return values, self._errors(edges.rows, values, last_terms)
 
-    additions = np.count_nonzero(distribution) - _below(distribution > 0)[_LENGTHS]
-    steps = _STEPS_UNDER_LOGARITHM * (1.01 + _LENGTHS * float(EPSILON))
-    steps += _LENGTHS * np.maximum(values, 0) + 2 * _LENGTHS / TARGET_BINS + 2 * np.abs(values) + 8
-    steps += additions * (np.abs(last_terms) + last)
-    return values, np.asarray(_SAFETY * _UNIT * steps, np.float64)
+    def _errors(self, rows: slice, values: Doubles, last_terms: Doubles) -> Doubles:
+        lengths = _LENGTHS[rows]
+        steps = _STEPS_UNDER_LOGARITHM * (1.01 + lengths * float(EPSILON))
+        steps += lengths * np.maximum(values, 0) + 2 * lengths / TARGET_BINS + 2 * np.abs(values) + 8
+        steps += self.additions[rows] * (np.abs(last_terms) + self.last[rows])
+        return np.asarray(_SAFETY * _UNIT * steps, np.float64)
 
 
 def _below(terms: NDArray[Any]) -> Doubles:
@@ -148,16 +193,14 @@ class _Edges:
 
 
 @cache
-def _edges() -> list[_Edges]:
-    batches = []
-    for start in range(0, len(_LENGTHS), _BATCH):
-        rows = slice(start, start + _BATCH)
-        width = _LENGTHS[rows, None] / TARGET_BINS
-        places = np.arange(TARGET_BINS + 1) * width
-        floors = np.floor(places)
-        fractions = places - floors
-        batches.append(_Edges(rows, width, floors.astype(np.intp), fractions, (fractions > 0).astype(np.float64)))
-    return batches
+def _edges(start: int) -> _Edges:
+    """Those of one batch."""
+    rows = _ROWS[start // _BATCH]
+    width = _LENGTHS[rows, None] / TARGET_BINS
+    places = np.arange(TARGET_BINS + 1) * width
+    floors = np.floor(places)
+    fractions = places - floors
+    return _Edges(rows, width, floors.astype(np.intp), fractions, (fractions > 0).astype(np.float64))
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ def test_only_lengths_that_cannot_win_are_left_out(counts: list[int]) -> None:
     best = int(curve.argmin())
     values, errors = fast.estimates(distribution)
     assert np.all(np.abs(curve - values) <= errors)
+    assert np.all(fast._Sums(distribution).lower_bounds() <= curve)
     assert fast.TARGET_BINS + best in fast.contenders(distribution)
     found = fast.kl_threshold(fast_statistics.Histogram(1.0, np.array(counts), 0))
     assert (found.length, found.divergence) == (fast.TARGET_BINS + best, float(curve[best]))
