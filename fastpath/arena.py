@@ -7,6 +7,8 @@ place that is a multiple of 64 bytes; it is fixed for the life of the vec.
 from __future__ import annotations
 
 import ctypes
+import mmap
+import sys
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -15,6 +17,9 @@ from mypy_extensions import i16, i32, i64, u8
 from numpy.typing import NDArray
 
 ALIGNMENT = 64
+
+MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
+"""Advice to Linux: large pages for this memory, from now on and at once."""
 
 V = TypeVar("V")
 
@@ -34,6 +39,18 @@ class Buffer(Generic[V]):
         memory: Any = (ctypes.c_char * (size * everything.itemsize)).from_address(place)
         memory.owner = data  # the view keeps the vec alive
         self.items: NDArray[Any] = np.frombuffer(memory, item)
+
+
+def in_large_pages(memory: NDArray[Any]) -> None:
+    """Ask Linux to keep memory in pages of 2 MB: fewer addresses to look up. Other systems, and older ones, do not."""
+    if not sys.platform.startswith("linux"):
+        return
+    first = -(-memory.ctypes.data // mmap.PAGESIZE) * mmap.PAGESIZE
+    size = memory.ctypes.data + memory.nbytes - first
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    for advice in (MADV_HUGEPAGE, MADV_COLLAPSE):
+        madvise(first, size, advice)
 
 
 _SPARE = ALIGNMENT

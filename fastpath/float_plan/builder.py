@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastpath.float_plan.averages import AverageStep, pixels_of, pixelwise
+from fastpath.float_plan.bands import FEWEST_NUMBERS, banded
 from fastpath.float_plan.calls import Call, Calls, activates_zero, copied
 from fastpath.float_plan.convolution import (
     Filter,
@@ -116,6 +117,8 @@ class _Builder:
         self.leaving: dict[str, list[str]] = defaultdict(list)
         for name in wanted:
             self.leaving[flow.source(name)].append(name)
+        self.before = {index: before for index in flow.planned if (before := self._banded_before(index)) is not None}
+        """The depthwise layers that run along with the 1 by 1 kernels behind them, by the places of those."""
 
     def plan(self, operators: Sequence[Operator]) -> FloatPlan:
         """The steps in file order."""
@@ -123,10 +126,14 @@ class _Builder:
         plan = FloatPlan(list(self.wanted), shapes=shapes)
         given = [_Rename(name, names) for name, names in self.leaving.items() if name not in self.flow.makers]
         for index, planned in self.flow.planned.items():
+            if index in self.before.values():
+                continue
             steps = self._steps(index, planned, operators[index])
             if not plan.steps:
                 steps = [*given, *steps]
             finished = self._finish(index, planned)
+            if index in self.before:
+                finished += self._finish(self.before[index], self.flow.planned[self.before[index]])
             plan.steps.append((steps[0] if len(steps) == 1 else _Sequence(steps), finished))
             plan.layers.append(index)
         plan.rows = [self._row(index, operator) for index, operator in enumerate(operators)]
@@ -137,11 +144,13 @@ class _Builder:
         layer, planned = self.graph.layers[index], self.flow.planned.get(index)
         if planned is None or planned.kind == Kind.OPERATOR:
             return operator_row(layer, operator, f"float plans have no step for this {layer.type}")
-        return PlanRow(layer.name, f"float {planned.kind.name.lower()}", "")
+        where = ", with the next layer" if index in self.before.values() else ""
+        return PlanRow(layer.name, f"float {planned.kind.name.lower()}{where}", "")
 
     def _steps(self, index: int, planned: Planned, operator: Operator) -> list[Step]:
         layer, flow = planned.layer, self.flow
-        sources = [flow.source(name) for name in layer.bottoms]
+        reader = flow.planned[self.before[index]].layer if index in self.before else layer
+        sources = [flow.source(name) for name in reader.bottoms]
         if planned.kind == Kind.OPERATOR and sources and sources[0] in self.pixels:
             return [AverageStep(self.pixels.pop(sources[0]), layer.tops[0])]
         if planned.kind == Kind.OPERATOR:
@@ -163,7 +172,10 @@ class _Builder:
             return [*entries, Calls(self._pixelwise(planned, bottoms[0]))]
         self._inherit(index, planned, sources)
         top = self._place(layer.tops[0])
-        calls = self._calls(planned, bottoms, top)
+        if index in self.before:
+            calls = self._banded(flow.planned[self.before[index]], planned, bottoms[0], top)
+        else:
+            calls = self._calls(planned, bottoms, top)
         needed = flow.needs_border(layer.tops[0]) or planned.kind in LEAVES_GAPS
         if needed and layer.tops[0] not in self.between:
             calls += cleared(top)
@@ -186,16 +198,33 @@ class _Builder:
         if kind == Kind.DEPTHWISE:
             filter = DepthwiseFilter(layer, planned.window, bottom.channels, self.doubles)
             self._note_zeros(layer, activates_zero(filter.activation))
-            return depthwise(filter, self.doubles, bottom, planned.pads, top)
+            return depthwise(filter, self.doubles, bottom, planned.pads, 0, top)
         dense = Filter.of(layer, planned.window, bottom.channels)
         if kind == Kind.POINTWISE:
             self._note_zeros(layer, self.flow.source(layer.bottoms[0]) in self.between and dense.keeps_zeros)
-            return pointwise(dense, bottom, top)
+            return pointwise(dense, bottom.runs_and_ones, top.runs)
         if kind == Kind.BORDERED_POINTWISE:
             inner = self.cells.take(bottom.geometry, top.channels)
             self.cells.give(inner)
             return bordered_pointwise(dense, bottom, planned.pads, inner.part(0, top.channels), top)
         return convolution(dense, self.scratch, bottom, planned.pads, top)
+
+    def _banded_before(self, index: int) -> int | None:
+        """The depthwise layer that runs along with a 1 by 1 kernel: its top blob is large, and nobody wants it."""
+        before, top = self.flow.depthwise_before(index), self.flow.planned[index].layer.tops
+        if before is None or self.flow.is_averaged(top[0]):
+            return None
+        (between,) = self.flow.planned[before].layer.tops
+        large = self.flow.blobs[between].size >= FEWEST_NUMBERS
+        return before if large and not self.leaving[between] else None
+
+    def _banded(self, first: Planned, second: Planned, bottom: Place, top: Place) -> list[Call]:
+        assert first.window is not None
+        assert second.window is not None
+        deep = DepthwiseFilter(first.layer, first.window, bottom.channels, self.doubles)
+        dense = Filter.of(second.layer, second.window, bottom.channels)
+        self._note_zeros(second.layer, activates_zero(deep.activation) and dense.keeps_zeros)
+        return banded(deep, self.doubles, dense, self.cells, bottom, first.pads, top)
 
     def _note_zeros(self, layer: Layer, zeros: bool) -> None:
         """Remember whether there are zeros between the rows of its top blob."""

@@ -83,15 +83,15 @@ class Scratch:
         return self.cells.numbers[first : first + depth * length].reshape(depth, length)
 
 
-def pointwise(filter: Filter, bottom: Place, top: Place) -> list[Call]:
-    """A 1 by 1 kernel with stride 1 on a whole place, to one of the same pitch: zeros between rows remain zeros."""
-    run, size = bottom.geometry.run, filter.matrix.size
+def pointwise(filter: Filter, columns: Floats, top: Floats) -> list[Call]:
+    """A 1 by 1 kernel with stride 1: `columns` (1 + channels, run) to (num_output, run). Zeros may remain zeros."""
+    run, size = top.shape[1], filter.matrix.size
     length = SMALL_PRODUCT // size // VECTOR * VECTOR if size <= FEW_WEIGHTS else run
     calls: list[Call] = []
     for first in range(0, run, length):
         part = slice(first, min(first + length, run))
-        calls.append(product(filter.matrix, bottom.runs_and_ones[:, part], top.runs[:, part]))
-        calls += activated(filter.activation, top.runs[:, part])
+        calls.append(product(filter.matrix, columns[:, part], top[:, part]))
+        calls += activated(filter.activation, top[:, part])
     return calls
 
 
@@ -174,7 +174,7 @@ def bordered_pointwise(filter: Filter, bottom: Place, pads: Pads, inner: Place, 
         top.image[:, pads[0] : pads[0] + h, pads[2] + w :],
     ]
     framed = [partial(np.copyto, side, frame) for side in sides if side.size]
-    return [*pointwise(filter, bottom, inner), copied(inner.image, inside), *framed]
+    return [*pointwise(filter, bottom.runs_and_ones, inner.runs), copied(inner.image, inside), *framed]
 
 
 def cleared(top: Place) -> list[Call]:

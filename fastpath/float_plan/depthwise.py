@@ -8,11 +8,11 @@ import numpy as np
 
 from fastpath import kernels
 from fastpath.arena import double_buffer
-from fastpath.float_plan.calls import Call, activated, copied
-from fastpath.float_plan.places import Place
+from fastpath.float_plan.calls import Call, activated
+from fastpath.float_plan.places import Geometry, Place
 from fastpath.kernels.source.planes import PLANE_SLACK, PLANES, TAPS
 from fastpath.layers.activation import RELU, Activation
-from fastpath.layers.common import Doubles, weights
+from fastpath.layers.common import Doubles, Floats, weights
 from fastpath.layers.epilogue import read_bias
 from fastpath.layers.window import Pads, Window
 from spec.graph import Layer
@@ -54,30 +54,51 @@ class DepthwiseFilter:
             self.bias.items[self.channel : doubles.biases] = bias
 
 
-def depthwise(filter: DepthwiseFilter, doubles: DoublePlanes, bottom: Place, pads: Pads, top: Place) -> list[Call]:
-    """Some channels at a time. What comes between rows of `top` is the activation of zero."""
-    plane, run = bottom.geometry.plane, top.geometry.run
-    step = min(max(TILE // plane, 1), top.channels)
+def depthwise(
+    filter: DepthwiseFilter, doubles: DoublePlanes, bottom: Place, pads: Pads, row: int, top: Place
+) -> list[Call]:
+    """As many rows as `top` has, from this one on, some channels at a time.
+
+    What comes between rows of `top` is the activation of zero.
+    """
+    seen = seen_by(filter.window, bottom, pads, row, top.geometry)
+    step = max(TILE // seen.shape[1], 1)
     calls: list[Call] = []
     for first in range(0, top.channels, step):
         count = min(step, top.channels - first)
         part = top.part(first, count)
-        start = bottom.part(first, count).tap(-pads[0], -pads[2])
-        calls.append(copied(bottom.cells[start : start + count * plane], doubles.bottom.items[: count * plane]))
-        calls.append(_sums(filter, doubles, bottom, first, part))
-        sums: Doubles = doubles.top.items[: count * run].reshape(count, run)
-        calls.append(partial(np.copyto, part.runs, sums, casting="same_kind"))
+        planes, run = (count, seen.shape[1]), (count, top.geometry.run)
+        calls.append(partial(np.copyto, _view(doubles.bottom.items, planes), seen[first : first + count]))
+        calls.append(_sums(filter, doubles, planes, bottom.geometry.pitch, first, part))
+        calls.append(partial(np.copyto, part.runs, _view(doubles.top.items, run), casting="same_kind"))
         if filter.activation.type != RELU:
             calls += activated(filter.activation, part.runs)
     return calls
 
 
-def _sums(filter: DepthwiseFilter, doubles: DoublePlanes, bottom: Place, first: int, part: Place) -> Call:
+def seen_by(window: Window, bottom: Place, pads: Pads, row: int, top: Geometry) -> Floats:
+    """What the windows of as many rows as `top` has see, from this one on: (channels, n), runs of memory, a view."""
+    pitch = bottom.geometry.pitch
+    start = bottom.geometry.origin + (row * window.stride[0] - pads[0]) * pitch - pads[2]
+    rows, columns = (
+        (count - 1) * stride + extent
+        for count, stride, extent in zip((top.h, top.w), window.stride, window.extent, strict=True)
+    )
+    return bottom.planes[:, start : start + (rows - 1) * pitch + columns]
+
+
+def _view(numbers: Doubles, shape: tuple[int, int]) -> Doubles:
+    return numbers[: shape[0] * shape[1]].reshape(shape)
+
+
+def _sums(
+    filter: DepthwiseFilter, doubles: DoublePlanes, planes: tuple[int, int], pitch: int, first: int, part: Place
+) -> Call:
     return partial(
         kernels.wide().planes.depthwise,
         doubles.bottom.data,
-        bottom.geometry.plane,
-        bottom.geometry.pitch,
+        planes[1],
+        pitch,
         filter.weight.data,
         filter.first + first * filter.taps,
         *filter.window.kernel,

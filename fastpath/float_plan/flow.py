@@ -88,6 +88,14 @@ class Flow:
         kind = self.planned[self.makers[source]].kind
         return kind in (Kind.POINTWISE, Kind.BORDERED_POINTWISE) and self.blobs[source].shape[0] >= FEWEST_CHANNELS
 
+    def depthwise_before(self, index: int) -> int | None:
+        """The layer just before a 1 by 1 kernel, if that is a depthwise one whose top blob nobody else reads."""
+        planned, before = self.planned[index], max((i for i in self.planned if i < index), default=-1)
+        if planned.kind != Kind.POINTWISE or before < 0 or self.planned[before].kind != Kind.DEPTHWISE:
+            return None
+        (top,) = self.planned[before].layer.tops
+        return before if self.readers[top] == [index] and self.source(planned.layer.bottoms[0]) == top else None
+
     def last_reader(self, source: str) -> int:
         """The last layer that reads a blob, by its place in the network; -1 where none does."""
         return max(self.readers[source], default=-1)

@@ -119,14 +119,15 @@ SUMS_SIDE_BY_SIDE = 16
 def running_sum(terms: Floats, axis: int = -1, start: Floats | float = 0.0) -> Floats:
     """`start` plus the terms along an axis, in order, rounded to binary32 after every addition."""
     first = np.asarray(start, np.float32)
-    moved = np.moveaxis(terms, axis, 0)
+    moved = terms if terms.ndim == 1 else np.moveaxis(terms, axis, 0)
     if moved.shape[0] == 0:
         return np.array(np.broadcast_to(first, moved.shape[1:]), np.float32)
     if moved[0].size >= SUMS_SIDE_BY_SIDE and first.ndim == 0:
         by_row = terms.ndim == 2 and axis in (-1, 1)
         rows = transposed(terms) if by_row else np.ascontiguousarray(moved).reshape(moved.shape[0], -1)
         return np.asarray(np.add.reduce(rows, axis=0, initial=first[()])).reshape(moved.shape[1:])
-    chain = np.concatenate([np.broadcast_to(first, (1, *moved.shape[1:])), moved])
+    chain = np.empty((1 + moved.shape[0], *moved.shape[1:]), np.float32)
+    chain[0], chain[1:] = first, moved
     return np.asarray(np.add.accumulate(chain, axis=0, dtype=np.float32)[-1])
 
 

@@ -44,7 +44,7 @@ def softmax(values: Floats, axis: int) -> Floats:
     if values.ndim == 2 and axis == 1 and values.shape[1] <= SHORT_ROW:
         return transposed(softmax(transposed(values), 0))
     powers = exp(values - values.max(axis=axis, keepdims=True))
-    total: Floats = np.expand_dims(running_sum(powers, axis), axis)
+    total = running_sum(powers, axis).reshape(*powers.shape[:axis], 1, *powers.shape[axis + 1 :])
     return np.divide(powers, total, out=powers)
 
 

@@ -15,7 +15,7 @@ from fastpath.profile import layer_costs
 from spec.formats.weights import read_model
 from spec.graph import Graph
 from tests.benchmarks import networks
-from tests.models import model_folder
+from tests.models import model_folder, optimized_files
 
 Floats = NDArray[np.float32]
 
@@ -91,12 +91,24 @@ def _stored(name: str) -> Case:
     return make
 
 
+def _optimized(name: str) -> Case:
+    """The float model of a stored network, as it was before quantization."""
+
+    def make(narrow: int) -> tuple[Graph, Floats]:
+        folder = model_folder(name)
+        graph = read_model(*optimized_files(folder))
+        return graph, np.load(folder / f"input-0-{graph.input_names()[0]}.npy")
+
+    return make
+
+
 def _recurrent(kind: str, hidden: int) -> Case:
     return lambda narrow: (networks.recurrent(kind, hidden, int8=True), networks.sequence(hidden))
 
 
 WORKLOADS: dict[str, Case] = {
     **{f"float/{name}": _float(name) for name in FLOAT_NETWORKS},
+    "float/rfb320": _optimized("rfb320"),
     **{f"int8/{name}": _int8(name) for name in networks.NETWORKS},
     **{f"shared/{name}": _stored(name) for name in SHARED_NETWORKS},
     **{f"recurrent/{kind}-{hidden}": _recurrent(kind, hidden) for kind in networks.GATES for hidden in (128, 512)},

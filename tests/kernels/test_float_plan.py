@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastpath import Net
 from fastpath.arena import int_buffer
-from fastpath.float_plan import builder
+from fastpath.float_plan import bands, builder
 from fastpath.float_plan.builder import float_plan
 from fastpath.float_plan.plan import FloatPlan
 from fastpath.kernels.source.cells import CELLS
@@ -224,6 +224,44 @@ def test_rows_end_with_zeros_for_those_who_read_borders(activation: tuple[int, l
         )  # fmt: skip
     network.convolution("last", blob, 6, 4, 3, pad=1)
     assert_plan_agrees(network)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    size=st.tuples(st.integers(5, 23), st.integers(5, 13)),
+    kernel=st.sampled_from([2, 3]),
+    stride=st.integers(1, 3),
+    pad=st.integers(0, 1),
+    activation=st.sampled_from([(0, []), (1, []), (4, [])]),
+    after=st.sampled_from([1, 3]),
+)
+def test_depthwise_kernels_run_band_by_band(
+    size: tuple[int, int], kernel: int, stride: int, pad: int, activation: tuple[int, list[float]], after: int
+) -> None:
+    """Along with the 1 by 1 kernel behind them, whatever is read beside and after them."""
+    require_compiled()
+    network = Network((5, *size))
+    first = network.convolution("first", "in", 5, 7, 3, pad=1)
+    deep = network.convolution(
+        "deep", first, 7, 7, kernel, stride=stride, pad=pad, depthwise=True, activation=activation[0]
+    )
+    last = network.convolution("last", deep, 7, 9, 1, activation=activation[0])
+    network.convolution("after", last, 9, 4, after, pad=after // 2)
+    network.convolution("beside", first, 7, 3, 1)
+    graph = Graph(network.layers)
+    net = Net.from_graph(graph)
+    net.opt.use_compiled_kernels = False
+    blobs = net.infer({"in": network.data}, ["first", "deep", "last", "after", "beside"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "FEWEST_NUMBERS", 0)
+        patch.setattr(bands, "ROWS", 3)
+        plan = small_plan(graph, net, {"in": network.data, **blobs}, ["after", "beside"])
+    assert [graph.layers[index].name for index in plan.layers] == ["first", "last", "after", "beside"]
+    largest = max(float(np.abs(blob).max()) for blob in (network.data, *blobs.values()))
+    for data in (np.full_like(network.data, 3.5), network.data):
+        found = plan.run({"in": data})
+    for name in ("after", "beside"):
+        assert np.abs(found[name] - blobs[name]).max() <= TOLERANCE * largest
 
 
 def test_a_pointwise_kernel_with_borders() -> None:
