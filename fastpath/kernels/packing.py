@@ -83,7 +83,7 @@ def dense_form(kernels: Kernels, weight: Codes) -> int:
 def pack_dense(kernels: Kernels, weight: Codes, form: int, run: int = 0) -> Weights:
     """Weights (num_output, channels, kernel_h, kernel_w) for a dot kernel, in blocks of whole groups of rows."""
     rows = patch_order(weight, run)
-    k = round_up(rows.shape[1], 32)
+    k = round_up(rows.shape[1], 64 if form == BYTES_4X4 else 32)
     padded = np.zeros((round_up(rows.shape[0], GROUP), k), np.int16)
     padded[: rows.shape[0], : rows.shape[1]] = rows
     block_rows = BLOCK // k // PAIR_OF_GROUPS * PAIR_OF_GROUPS

@@ -21,8 +21,8 @@ and adds them to a 32-bit lane. `words_*` take weights as 16-bit codes, for CPUs
 
 All of them compute acc[start + pixel * pixel_step + channel] for `pixels` patches, which begin at x[points[0]],
 x[points[1]] and so on, and `channels` rows of k weights, which begin at w[first]; `*_planes` compute
-acc[start + pixel * pixel_step + channel * channel_step]. k is a multiple of 32; pixels and channels are rounded up to
-whole blocks, so `points` and `acc` hold that many more.
+acc[start + pixel * pixel_step + channel * channel_step]. k is a multiple of 32, for bytes_4x4 of 64, so that vectors of
+64 bytes leave no rest; pixels and channels are rounded up to whole blocks, so `points` and `acc` hold that many more.
 """
 
 # fmt: off
@@ -67,6 +67,7 @@ def dot(item: str, pixels: int, channels: int, *, planes: bool = False) -> str:
     name = "bytes" if item == "u8" else "words"
     decode = "i32(w[{}]) - 128" if item == "u8" else "i32(w[{}])"
     rows, columns = range(pixels), range(channels)
+    vector = LONG_VECTOR if (pixels, channels) == (4, 4) and not planes else VECTOR
     where = "channels `channel_step` apart" if planes else "channels side by side"
     lines = [
         f"def {name}_{pixels}x{channels}{'_planes' if planes else ''}(",
@@ -94,7 +95,7 @@ def dot(item: str, pixels: int, channels: int, *, planes: bool = False) -> str:
             '        raise ValueError("layer too large")',
         ]
     lines += [
-        "    vectors: i64 = k >> 5",
+        f"    vectors: i64 = k >> {vector.bit_length() - 1}",
         "    i: i64 = 0",
         "    channel: i64 = 0",
         "    b0 = first",
@@ -108,8 +109,9 @@ def dot(item: str, pixels: int, channels: int, *, planes: bool = False) -> str:
         *(f"            a{i} = points[p + {i}]" for i in rows),
         f"            if {outside((f'a{i}' for i in rows), 'FEATURES - PATCH')}:",
         '                raise ValueError("patch out of range")',
+        *([] if planes else places(pixels, channels)),
         *(f"            s{i}{j}: i32 = 0" for i in rows for j in columns),
-        "            for i in range(vectors << 5):",
+        f"            for i in range(vectors << {vector.bit_length() - 1}):",
         *(f"                x{i} = i32(x[a{i} + i])" for i in rows),
         *(f"                y{j} = {decode.format(f'b{j} + i')}" for j in columns),
         *(f"                s{i}{j} += x{i} * y{j}" for i in rows for j in columns),
@@ -121,13 +123,20 @@ def dot(item: str, pixels: int, channels: int, *, planes: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def store_pixels(pixels: int, channels: int) -> list[str]:
-    """Write the sums of a block, those of a pixel next to each other."""
+def places(pixels: int, channels: int) -> list[str]:
+    """Where the sums of the pixels of a block go."""
     rows = range(pixels)
     return [
         *(f"            o{i} = o{i - 1} + pixel_step" for i in rows[1:]),
         f"            if {outside((f'o{i}' for i in rows), f'ACCUMULATORS - {channels}')}:",
         '                raise ValueError("sums out of range")',
+    ]
+
+
+def store_pixels(pixels: int, channels: int) -> list[str]:
+    """Write the sums of a block, those of a pixel next to each other."""
+    rows = range(pixels)
+    return [
         *(f"            acc[o{i}{f' + {j}' if j else ''}] = s{i}{j}" for i in rows for j in range(channels)),
         f"            o0 = o{pixels - 1} + pixel_step",
     ]
@@ -170,11 +179,11 @@ def lanes(name: str, k: int, zero: int, together: int, what: str) -> str:
         f'    """acc[start + pixel * pixel_step + channel] for patches of {k} {what}."""',
         "    if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:",
         '        raise ValueError("buffer too small")',
-        "    if channels < 0 or channels > CHANNELS or pixels > POINTS:",
+        "    if channels < 32 or channels > CHANNELS or pixels > POINTS:",
         '        raise ValueError("layer too large")',
+        f"    end = first + (channels >> 5) * {block}",
         "    j: i64 = 0",
         "    p: i64 = 0",
-        "    _block: i64 = 0",
         "    out = start",
         "    for p in range(pixels):",
         "        a = points[p]",
@@ -183,7 +192,7 @@ def lanes(name: str, k: int, zero: int, together: int, what: str) -> str:
         *(f"        x{i} = i16(x[a + {i}]) - {zero}" for i in values),
         "        b = first",
         "        r = out",
-        "        for _block in range(channels >> 5):",
+        "        while True:",
         f"            if b < 0 or b > BLOCK - {block} or r < 0 or r > ACCUMULATORS - 32:",
         '                raise ValueError("sums out of range")',
         "            for j in range(i64(32)):",
@@ -191,13 +200,34 @@ def lanes(name: str, k: int, zero: int, together: int, what: str) -> str:
     for g in groups:
         terms = (f"x{i} * w[b + {i * 32} + j]" for i in range(g, g + together))
         lines.append(f"                t{g // together} = {' + '.join(terms)}")
+    sums = [f"t{g // together}" for g in groups]
+    lines += add_sums(sums) if together == 2 else [f"                acc[r + j] = {' + '.join(map(widened, sums))}"]
     lines += [
-        f"                acc[r + j] = {' + '.join(f'i32(t{g // together})' for g in groups)}",
         f"            b += {block}",
         "            r += 32",
+        "            if b >= end:",
+        "                break",
         "        out += pixel_step",
     ]
     return "\n".join(lines) + "\n"
+
+
+def widened(name: str) -> str:
+    """A word as 32 bits."""
+    return f"i32({name})"
+
+
+def add_sums(sums: list[str]) -> list[str]:
+    """Add up many sums in words, which is cheaper than to widen each: their upper bytes, and apart from that the rest.
+
+    The rest is what the sum of all, which may leave 16 bits, exceeds the upper bytes by; it does fit.
+    """
+    return [
+        f"                low = {' + '.join(sums)}",
+        f"                high = {' + '.join(f'({name} >> 8)' for name in sums)}",
+        "                rest = low - (high << 8)",
+        "                acc[r + j] = (i32(high) << 8) + i32(rest)",
+    ]
 
 
 SPREAD_HEAD = '''"""Planes of codes to pixels, several channels at a time.
@@ -242,6 +272,9 @@ def spread_module() -> str:
     """The text of source/spread.py."""
     return "\n\n".join([SPREAD_HEAD, spread(8), spread(1)])
 
+
+VECTOR, LONG_VECTOR = 32, 64
+"""What the length of a patch is a multiple of: of the latter for the blocks that are best on vectors of 512 bits."""
 
 BLOCKS = (("u8", 4), ("u8", 2), ("i16", 2))
 """The blocks of dense layers with 4 channels: type of the weights, pixels."""

@@ -118,6 +118,10 @@ SUMS_SIDE_BY_SIDE = 16
 
 def running_sum(terms: Floats, axis: int = -1, start: Floats | float = 0.0) -> Floats:
     """`start` plus the terms along an axis, in order, rounded to binary32 after every addition."""
+    if terms.ndim == 1:
+        row = np.empty(terms.size + 1, np.float32)
+        row[0], row[1:] = start, terms
+        return np.add.accumulate(row)[-1:].reshape(())
     first = np.asarray(start, np.float32)
     moved = terms if terms.ndim == 1 else np.moveaxis(terms, axis, 0)
     if moved.shape[0] == 0:

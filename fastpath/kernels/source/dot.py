@@ -8,8 +8,8 @@ and adds them to a 32-bit lane. `words_*` take weights as 16-bit codes, for CPUs
 
 All of them compute acc[start + pixel * pixel_step + channel] for `pixels` patches, which begin at x[points[0]],
 x[points[1]] and so on, and `channels` rows of k weights, which begin at w[first]; `*_planes` compute
-acc[start + pixel * pixel_step + channel * channel_step]. k is a multiple of 32; pixels and channels are rounded up to
-whole blocks, so `points` and `acc` hold that many more.
+acc[start + pixel * pixel_step + channel * channel_step]. k is a multiple of 32, for bytes_4x4 of 64, so that vectors of
+64 bytes leave no rest; pixels and channels are rounded up to whole blocks, so `points` and `acc` hold that many more.
 """
 
 # fmt: off
@@ -37,7 +37,7 @@ def bytes_4x4(
         raise ValueError("buffer too small")
     if k < 0 or k > PATCH or pixels > POINTS - 8 or pixel_step < 0 or pixel_step > ACCUMULATORS:
         raise ValueError("layer too large")
-    vectors: i64 = k >> 5
+    vectors: i64 = k >> 6
     i: i64 = 0
     channel: i64 = 0
     b0 = first
@@ -56,6 +56,11 @@ def bytes_4x4(
             a3 = points[p + 3]
             if a0 < 0 or a0 > FEATURES - PATCH or a1 < 0 or a1 > FEATURES - PATCH or a2 < 0 or a2 > FEATURES - PATCH or a3 < 0 or a3 > FEATURES - PATCH:
                 raise ValueError("patch out of range")
+            o1 = o0 + pixel_step
+            o2 = o1 + pixel_step
+            o3 = o2 + pixel_step
+            if o0 < 0 or o0 > ACCUMULATORS - 4 or o1 < 0 or o1 > ACCUMULATORS - 4 or o2 < 0 or o2 > ACCUMULATORS - 4 or o3 < 0 or o3 > ACCUMULATORS - 4:
+                raise ValueError("sums out of range")
             s00: i32 = 0
             s01: i32 = 0
             s02: i32 = 0
@@ -72,7 +77,7 @@ def bytes_4x4(
             s31: i32 = 0
             s32: i32 = 0
             s33: i32 = 0
-            for i in range(vectors << 5):
+            for i in range(vectors << 6):
                 x0 = i32(x[a0 + i])
                 x1 = i32(x[a1 + i])
                 x2 = i32(x[a2 + i])
@@ -97,11 +102,6 @@ def bytes_4x4(
                 s31 += x3 * y1
                 s32 += x3 * y2
                 s33 += x3 * y3
-            o1 = o0 + pixel_step
-            o2 = o1 + pixel_step
-            o3 = o2 + pixel_step
-            if o0 < 0 or o0 > ACCUMULATORS - 4 or o1 < 0 or o1 > ACCUMULATORS - 4 or o2 < 0 or o2 > ACCUMULATORS - 4 or o3 < 0 or o3 > ACCUMULATORS - 4:
-                raise ValueError("sums out of range")
             acc[o0] = s00
             acc[o0 + 1] = s01
             acc[o0 + 2] = s02
@@ -283,6 +283,9 @@ def bytes_2x4(
             a1 = points[p + 1]
             if a0 < 0 or a0 > FEATURES - PATCH or a1 < 0 or a1 > FEATURES - PATCH:
                 raise ValueError("patch out of range")
+            o1 = o0 + pixel_step
+            if o0 < 0 or o0 > ACCUMULATORS - 4 or o1 < 0 or o1 > ACCUMULATORS - 4:
+                raise ValueError("sums out of range")
             s00: i32 = 0
             s01: i32 = 0
             s02: i32 = 0
@@ -306,9 +309,6 @@ def bytes_2x4(
                 s11 += x1 * y1
                 s12 += x1 * y2
                 s13 += x1 * y3
-            o1 = o0 + pixel_step
-            if o0 < 0 or o0 > ACCUMULATORS - 4 or o1 < 0 or o1 > ACCUMULATORS - 4:
-                raise ValueError("sums out of range")
             acc[o0] = s00
             acc[o0 + 1] = s01
             acc[o0 + 2] = s02
@@ -442,6 +442,9 @@ def words_2x4(
             a1 = points[p + 1]
             if a0 < 0 or a0 > FEATURES - PATCH or a1 < 0 or a1 > FEATURES - PATCH:
                 raise ValueError("patch out of range")
+            o1 = o0 + pixel_step
+            if o0 < 0 or o0 > ACCUMULATORS - 4 or o1 < 0 or o1 > ACCUMULATORS - 4:
+                raise ValueError("sums out of range")
             s00: i32 = 0
             s01: i32 = 0
             s02: i32 = 0
@@ -465,9 +468,6 @@ def words_2x4(
                 s11 += x1 * y1
                 s12 += x1 * y2
                 s13 += x1 * y3
-            o1 = o0 + pixel_step
-            if o0 < 0 or o0 > ACCUMULATORS - 4 or o1 < 0 or o1 > ACCUMULATORS - 4:
-                raise ValueError("sums out of range")
             acc[o0] = s00
             acc[o0 + 1] = s01
             acc[o0 + 2] = s02
@@ -605,6 +605,9 @@ def bytes_2x8(
             a1 = points[p + 1]
             if a0 < 0 or a0 > FEATURES - PATCH or a1 < 0 or a1 > FEATURES - PATCH:
                 raise ValueError("patch out of range")
+            o1 = o0 + pixel_step
+            if o0 < 0 or o0 > ACCUMULATORS - 8 or o1 < 0 or o1 > ACCUMULATORS - 8:
+                raise ValueError("sums out of range")
             s00: i32 = 0
             s01: i32 = 0
             s02: i32 = 0
@@ -648,9 +651,6 @@ def bytes_2x8(
                 s15 += x1 * y5
                 s16 += x1 * y6
                 s17 += x1 * y7
-            o1 = o0 + pixel_step
-            if o0 < 0 or o0 > ACCUMULATORS - 8 or o1 < 0 or o1 > ACCUMULATORS - 8:
-                raise ValueError("sums out of range")
             acc[o0] = s00
             acc[o0 + 1] = s01
             acc[o0 + 2] = s02
@@ -706,6 +706,8 @@ def bytes_1x4(
             a0 = points[p + 0]
             if a0 < 0 or a0 > FEATURES - PATCH:
                 raise ValueError("patch out of range")
+            if o0 < 0 or o0 > ACCUMULATORS - 4:
+                raise ValueError("sums out of range")
             s00: i32 = 0
             s01: i32 = 0
             s02: i32 = 0
@@ -720,8 +722,6 @@ def bytes_1x4(
                 s01 += x0 * y1
                 s02 += x0 * y2
                 s03 += x0 * y3
-            if o0 < 0 or o0 > ACCUMULATORS - 4:
-                raise ValueError("sums out of range")
             acc[o0] = s00
             acc[o0 + 1] = s01
             acc[o0 + 2] = s02
@@ -765,6 +765,8 @@ def words_1x4(
             a0 = points[p + 0]
             if a0 < 0 or a0 > FEATURES - PATCH:
                 raise ValueError("patch out of range")
+            if o0 < 0 or o0 > ACCUMULATORS - 4:
+                raise ValueError("sums out of range")
             s00: i32 = 0
             s01: i32 = 0
             s02: i32 = 0
@@ -779,8 +781,6 @@ def words_1x4(
                 s01 += x0 * y1
                 s02 += x0 * y2
                 s03 += x0 * y3
-            if o0 < 0 or o0 > ACCUMULATORS - 4:
-                raise ValueError("sums out of range")
             acc[o0] = s00
             acc[o0 + 1] = s01
             acc[o0 + 2] = s02

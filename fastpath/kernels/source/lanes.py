@@ -30,11 +30,11 @@ def lanes_16(
     """acc[start + pixel * pixel_step + channel] for patches of 16 codes from 0 to 127, less 64."""
     if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:
         raise ValueError("buffer too small")
-    if channels < 0 or channels > CHANNELS or pixels > POINTS:
+    if channels < 32 or channels > CHANNELS or pixels > POINTS:
         raise ValueError("layer too large")
+    end = first + (channels >> 5) * 512
     j: i64 = 0
     p: i64 = 0
-    _block: i64 = 0
     out = start
     for p in range(pixels):
         a = points[p]
@@ -58,7 +58,7 @@ def lanes_16(
         x15 = i16(x[a + 15]) - 64
         b = first
         r = out
-        for _block in range(channels >> 5):
+        while True:
             if b < 0 or b > BLOCK - 512 or r < 0 or r > ACCUMULATORS - 32:
                 raise ValueError("sums out of range")
             for j in range(i64(32)):
@@ -69,6 +69,8 @@ def lanes_16(
                 acc[r + j] = i32(t0) + i32(t1) + i32(t2) + i32(t3)
             b += 512
             r += 32
+            if b >= end:
+                break
         out += pixel_step
 
 
@@ -86,11 +88,11 @@ def lanes_32(
     """acc[start + pixel * pixel_step + channel] for patches of 32 codes from 0 to 127, less 64."""
     if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:
         raise ValueError("buffer too small")
-    if channels < 0 or channels > CHANNELS or pixels > POINTS:
+    if channels < 32 or channels > CHANNELS or pixels > POINTS:
         raise ValueError("layer too large")
+    end = first + (channels >> 5) * 1024
     j: i64 = 0
     p: i64 = 0
-    _block: i64 = 0
     out = start
     for p in range(pixels):
         a = points[p]
@@ -130,7 +132,7 @@ def lanes_32(
         x31 = i16(x[a + 31]) - 64
         b = first
         r = out
-        for _block in range(channels >> 5):
+        while True:
             if b < 0 or b > BLOCK - 1024 or r < 0 or r > ACCUMULATORS - 32:
                 raise ValueError("sums out of range")
             for j in range(i64(32)):
@@ -145,6 +147,8 @@ def lanes_32(
                 acc[r + j] = i32(t0) + i32(t1) + i32(t2) + i32(t3) + i32(t4) + i32(t5) + i32(t6) + i32(t7)
             b += 1024
             r += 32
+            if b >= end:
+                break
         out += pixel_step
 
 
@@ -162,11 +166,11 @@ def pairs_28(
     """acc[start + pixel * pixel_step + channel] for patches of 28 signed codes, zero point 128."""
     if len(x) < FEATURES or len(w) < BLOCK or len(acc) < ACCUMULATORS or len(points) < POINTS:
         raise ValueError("buffer too small")
-    if channels < 0 or channels > CHANNELS or pixels > POINTS:
+    if channels < 32 or channels > CHANNELS or pixels > POINTS:
         raise ValueError("layer too large")
+    end = first + (channels >> 5) * 896
     j: i64 = 0
     p: i64 = 0
-    _block: i64 = 0
     out = start
     for p in range(pixels):
         a = points[p]
@@ -202,7 +206,7 @@ def pairs_28(
         x27 = i16(x[a + 27]) - 128
         b = first
         r = out
-        for _block in range(channels >> 5):
+        while True:
             if b < 0 or b > BLOCK - 896 or r < 0 or r > ACCUMULATORS - 32:
                 raise ValueError("sums out of range")
             for j in range(i64(32)):
@@ -220,7 +224,12 @@ def pairs_28(
                 t11 = x22 * w[b + 704 + j] + x23 * w[b + 736 + j]
                 t12 = x24 * w[b + 768 + j] + x25 * w[b + 800 + j]
                 t13 = x26 * w[b + 832 + j] + x27 * w[b + 864 + j]
-                acc[r + j] = i32(t0) + i32(t1) + i32(t2) + i32(t3) + i32(t4) + i32(t5) + i32(t6) + i32(t7) + i32(t8) + i32(t9) + i32(t10) + i32(t11) + i32(t12) + i32(t13)
+                low = t0 + t1 + t2 + t3 + t4 + t5 + t6 + t7 + t8 + t9 + t10 + t11 + t12 + t13
+                high = (t0 >> 8) + (t1 >> 8) + (t2 >> 8) + (t3 >> 8) + (t4 >> 8) + (t5 >> 8) + (t6 >> 8) + (t7 >> 8) + (t8 >> 8) + (t9 >> 8) + (t10 >> 8) + (t11 >> 8) + (t12 >> 8) + (t13 >> 8)
+                rest = low - (high << 8)
+                acc[r + j] = (i32(high) << 8) + i32(rest)
             b += 896
             r += 32
+            if b >= end:
+                break
         out += pixel_step
