@@ -31,12 +31,35 @@ class Quantizer:
             return
         for first in range(0, flat.size, BLOCK):
             part = flat[first : first + BLOCK]
-            values = self.values[: part.size]
             try:
-                scaled(part, self.scale, values, self.signs[: part.size])
+                self.write(part, first)
             except ValueError as error:
                 raise fault(self.layer, f"cannot quantize: {error}") from None
-            np.copyto(self.codes[first : first + part.size], values, casting="unsafe")
+
+    def write(self, part: Floats, first: int) -> None:
+        """Some codes from one place on. ValueError for values that have none."""
+        values = self.values[: part.size]
+        scaled(part, self.scale, values, self.signs[: part.size])
+        np.copyto(self.codes[first : first + part.size], values, casting="unsafe")
+
+
+class Encoder(Quantizer):
+    """The same by a kernel, into the panel."""
+
+    def __init__(self, kernels: Kernels, workshop: Workshop, layer: Layer, scale: np.float32, size: int) -> None:
+        super().__init__(layer, scale, workshop.panel.items.view(np.int8)[:size])
+        self.run = kernels.encode.run if kernels.shifts_lanes else None
+        self.floats, self.bits, self.panel = workshop.floats, workshop.bits, workshop.panel
+
+    def write(self, part: Floats, first: int) -> None:
+        """Some codes from one place on. ValueError for values that have none."""
+        if self.run is None:
+            super().write(part, first)
+            return
+        if not finite(part):
+            raise ValueError("NaN and infinities have no int8 codes")
+        np.multiply(part, self.scale, out=self.floats[: part.size])
+        self.run(self.bits.data, self.bits.start, part.size, self.panel.data, self.panel.start + first, -1, 0)
 
 
 class Entry:
@@ -45,8 +68,7 @@ class Entry:
     def __init__(
         self, kernels: Kernels, workshop: Workshop, layer: Layer, scale: np.float32, storage: Storage, shape: Shape
     ) -> None:
-        codes = workshop.panel.items.view(np.int8)[: math.prod(shape)]
-        self.quantize = Quantizer(layer, scale, codes)
+        self.quantize = Encoder(kernels, workshop, layer, scale, math.prod(shape))
         feature = storage.feature(kernels)
         # With a zero point of 128, adding it and flipping the highest bit are the same.
         self.arguments = (workshop.panel.data, workshop.panel.start, *shape, storage.zero, feature)
