@@ -33,8 +33,13 @@ class Epilogue:
         descale: Floats | None = None,
         top_scale: np.float32 | None = None,
         largest_sum: float = np.inf,
+        *,
+        for_codes: bool = False,
     ) -> None:
-        """`largest_sum` bounds the magnitude of the sums; where it allows, a check for overflow is left out."""
+        """`largest_sum` bounds the magnitude of the sums; where it allows, a check for overflow is left out.
+
+        `for_codes` says that somebody else makes codes of the floats, and nothing but codes.
+        """
         self.layer = layer
         self.activation = activation
         self.bias = None if bias is None else bias.reshape(-1, 1)
@@ -46,6 +51,7 @@ class Epilogue:
         if bias is not None:
             largest += float(np.abs(bias).max())
         self.must_check = not activation.keeps_finite(largest)
+        self.activate = activation.before_rounding if for_codes and not self.must_check else activation
         self.rectifies_codes = (
             top_scale is not None and top_scale > 0 and activation.type == RELU and not self.must_check
         )
@@ -69,7 +75,7 @@ class Epilogue:
             np.add(sums, BELOW_HALF, out=sums)
             return
         if self.top_scale is None:
-            self.activation(sums)
+            self.activate(sums)
             return
         if self.must_check:
             self.activation(sums)

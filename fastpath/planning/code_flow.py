@@ -77,6 +77,7 @@ class CodeFlow:
         self.hidden = {name for name in blobs if self._can_hide(name)}
         while shown := self._must_show():
             self.hidden -= shown
+        self._leave_scaling_to_readers()
         self.pooled = self._find_pooled()
         self.maps = {name for name in blobs if self._can_map(name)}
         while odd := {name for name in self.maps if not self._map_neighbours_agree(name)}:
@@ -206,6 +207,20 @@ class CodeFlow:
                 if windows is None or any(windows[2]):
                     shown.add(layer.tops[0])
         return shown
+
+    def _leave_scaling_to_readers(self) -> None:
+        """Let convolutions make floats instead of codes, where no integers stand for their float steps.
+
+        Only where the one reader is a convolution of the same scale: it makes the same codes of the floats.
+        """
+        for index, convolution in self.convolutions.items():
+            name = convolution.layer.tops[0]
+            reader = self.convolutions.get(self.readers.get(name, -1))
+            if name in self.hidden or convolution.top_scale is None or convolution.depthwise or reader is None:
+                continue
+            if reader.bottom_scale == convolution.top_scale and not convolution.epilogue(None).must_check:
+                self.convolutions[index] = replace(convolution, top_scale=None, becomes_codes=True)
+                self.blobs[name] = np.broadcast_to(np.float32(0), self.blobs[name].shape)
 
     def _find_pooled(self) -> dict[int, int]:
         """For each dense convolution of floats behind which max pooling follows: the pooling layer.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastpath.kernels import Kernels
 from fastpath.kernels.source.capacity import CHANNELS
 from fastpath.kernels.staircase import Stairs, find_steps, fit, fit_bent
-from fastpath.layers.activation import CLIP, NONE, RELU, Activation
+from fastpath.layers.activation import CLIP, HARD_SWISH, NONE, RELU, Activation
 from fastpath.layers.common import Floats
 from fastpath.layers.epilogue import Epilogue
 from fastpath.layers.window import Pads, Window, resolve_pads
@@ -38,6 +38,8 @@ class Convolution8:
     top_scale: np.float32 | None
     slopes: Floats | None = None
     """What negative values are multiplied by behind all other steps, per channel: the layer behind is leaky."""
+    becomes_codes: bool = False
+    """Whether its floats become codes and nothing else, so that zeros may have any sign."""
 
     @property
     def num_output(self) -> int:
@@ -54,11 +56,13 @@ class Convolution8:
 
     @property
     def largest(self) -> float:
-        """What the magnitude of the floats cannot exceed; infinite behind an activation that is no ReLU."""
-        if self.activation.type not in (NONE, RELU):
-            return math.inf
+        """What the magnitude of the floats cannot exceed; infinite behind most activations."""
         largest = float(self.bounds.max()) * float(np.abs(self.descale).max())
-        return largest + (0.0 if self.bias is None else float(np.abs(self.bias).max()))
+        largest += 0.0 if self.bias is None else float(np.abs(self.bias).max())
+        if self.activation.type == HARD_SWISH:
+            alpha, beta = map(float, np.abs(self.activation.params[:2]))
+            return max(largest, largest * (largest * alpha + beta))
+        return largest if self.activation.type in (NONE, RELU) else math.inf
 
     def pads(self, shape: Shape) -> Pads:
         """The borders (above, below, left, right) that a bottom blob of this shape gets."""
@@ -68,7 +72,8 @@ class Convolution8:
         """The float steps, with requantization where there is a top scale, for `repeat` times the channels."""
         bias = None if self.bias is None else np.tile(self.bias, repeat)
         descale = np.tile(self.descale, repeat)
-        return Epilogue(self.layer, self.activation, bias, descale, top_scale, float(self.bounds.max()))
+        largest = float(self.bounds.max())
+        return Epilogue(self.layer, self.activation, bias, descale, top_scale, largest, for_codes=self.becomes_codes)
 
     def of_channels(self, channels: NDArray[np.int64]) -> Convolution8:
         """A dense convolution that computes these output channels, of which one may come several times."""

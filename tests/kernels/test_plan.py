@@ -147,6 +147,26 @@ def test_any_geometry_between_convolutions(data: st.DataObject) -> None:
     assert all("codes out" in row.kernel for row in plan.rows[1:3])
 
 
+@pytest.mark.parametrize("depthwise", [False, True])
+@pytest.mark.parametrize("scale", [30.0, 20.0])
+@pytest.mark.parametrize(
+    ("activation", "numbers"), [(2, [-0.25]), (4, []), (5, []), (6, [1 / 6, 0.5]), (6, [-0.2, 0.5]), (6, [1e-30, 1e30])]
+)
+def test_activations_without_stairs(activation: int, numbers: list[float], scale: float, depthwise: bool) -> None:
+    """Float steps that are no staircase stay inside too, where the reader has the scale that codes would have."""
+    last = depthwise_square(8, 6) if depthwise else square(8, 6, 4)
+    graph = Graph(
+        [
+            input_layer(),
+            convolution("first", "in", "a", square(3, 6, 8), term=102, activation=activation, numbers=numbers),
+            convolution("last", "a", "out", last, bottom_scale=scale, depthwise=depthwise, term=2 - depthwise),
+        ]
+    )
+    plan = assert_plan_equals_numpy(graph, {"in": image((3, 6, 6))})
+    inside = scale == 30.0 and 1e30 not in numbers
+    assert plan.rows[1].kernel.endswith("float32 inside" if inside else "int8 out")
+
+
 @pytest.mark.parametrize("channels", [3, 16, 24])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("activation", [0, 1])
