@@ -6,6 +6,9 @@ The others are marked in `doubt`, which holds 0 for every certain result; `settl
 library for them.
 
 Rounding to 24 bits is Veltkamp's method, `t = x * SPLIT; x = t - (t - x)`.
+
+Loops are short, and series fall into even and odd powers: a CPU has only so many operations waiting for others. Results
+must not overwrite their arguments.
 """
 
 import math
@@ -45,10 +48,14 @@ def exp(x: vec[float], first: i64, n: i64, sign: float, out: vec[float], doubt: 
     doubts: i64 = 0
     step = sign * ROOT
     for i in range(n):
+        y = x[first + i] * step
+        yy = y * y
+        even = yy * (0.5 + yy * (0.041666666666666664 + yy * 0.001388888888888889))
+        odd = y * (1.0 + yy * (0.16666666666666666 + yy * (0.008333333333333333 + yy * 0.0001984126984126984)))
+        out[first + i] = 1.0 + (odd + even)
+    for i in range(n):
         v = x[first + i]
-        y = v * step
-        p = 1.0 + y * (1.0 + y * (0.5 + y * (0.16666666666666666 + y * (0.041666666666666664 + y * (
-            0.008333333333333333 + y * (0.001388888888888889 + y * 0.0001984126984126984))))))  # fmt: skip
+        p = out[first + i]
         p = p * p
         p = p * p
         p = p * p
@@ -102,13 +109,16 @@ def tanh(x: vec[float], first: i64, n: i64, out: vec[float], doubt: vec[float]) 
     i: i64 = 0
     doubts: i64 = 0
     for i in range(n):
-        v = x[first + i]
-        a = abs(v)
+        a = abs(x[first + i])
         if a > TANH_LIMIT:
             a = TANH_LIMIT
         y = a * 0.0078125
-        e = y * (1.0 + y * (0.5 + y * (0.16666666666666666 + y * (0.041666666666666664 + y * (
-            0.008333333333333333 + y * (0.001388888888888889 + y * 0.0001984126984126984))))))  # fmt: skip
+        yy = y * y
+        even = yy * (0.5 + yy * (0.041666666666666664 + yy * 0.001388888888888889))
+        odd = y * (1.0 + yy * (0.16666666666666666 + yy * (0.008333333333333333 + yy * 0.0001984126984126984)))
+        out[first + i] = odd + even
+    for i in range(n):
+        e = out[first + i]
         e = e * (e + 2.0)
         e = e * (e + 2.0)
         e = e * (e + 2.0)
@@ -117,6 +127,10 @@ def tanh(x: vec[float], first: i64, n: i64, out: vec[float], doubt: vec[float]) 
         e = e * (e + 2.0)
         e = e * (e + 2.0)
         e = e * (e + 2.0)
+        out[first + i] = e
+    for i in range(n):
+        v = x[first + i]
+        e = out[first + i]
         d = e + 2.0
         if d == 0.0:
             # It never is, but who divides without asking makes no vector code.
