@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 ALIGNMENT = 64
 
+LARGE_PAGE = 2 * 1024 * 1024
+"""Memory of this many bytes and more is worth large pages."""
+
 MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
 """Advice to Linux: large pages for this memory, from now on and at once."""
 
@@ -33,6 +36,8 @@ class Buffer(Generic[V]):
     def __init__(self, data: V, item: type[np.generic], size: int, *, aligned: bool = True) -> None:
         self.data = data
         everything: NDArray[Any] = np.frombuffer(cast(Any, data), item)
+        if everything.nbytes >= LARGE_PAGE:
+            in_large_pages(everything)
         address = everything.ctypes.data
         self.start = -address % ALIGNMENT // everything.itemsize if aligned else 0
         place = address + self.start * everything.itemsize

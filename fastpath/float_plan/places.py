@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fastpath.arena import in_large_pages, int_buffer
+from fastpath.arena import int_buffer
 from fastpath.kernels.packing import round_up
 from fastpath.kernels.source.cells import CELL_ROW, CELLS
 from fastpath.layers.common import Floats
@@ -113,7 +113,6 @@ class Cells:
     def __init__(self) -> None:
         self.buffer = int_buffer(CELLS)
         self.numbers: Floats = self.buffer.items.view(np.float32)
-        in_large_pages(self.numbers)
         self._end = 0
         self._free: dict[Geometry, list[Place]] = {}
 
