@@ -145,7 +145,7 @@ class _Sums:
         rest, expanded_rest = self.base_below[_LENGTHS - 1], self.below[_LENGTHS] + float(EPSILON) * _LENGTHS
         last_terms = self.last * np.log(self.last / expanded_last)
         values = last_terms + rest * np.log(rest / (expanded_rest - expanded_last))
-        return values - self._errors(slice(None), values, last_terms)
+        return np.asarray(values - self._errors(slice(None), values, last_terms), np.float64)
 
     def estimates(self, edges: _Edges) -> tuple[Doubles, Doubles]:
         """The divergence at some lengths, and by how much that of the spec can differ from it."""
