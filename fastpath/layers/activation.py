@@ -17,6 +17,9 @@ PARAM_COUNTS = {NONE: 0, RELU: 0, LEAKY_RELU: 1, CLIP: 2, SIGMOID: 0, MISH: 0, H
 """How many numbers of `activation_params` each type reads."""
 
 
+BLOCK = 16 * 1024
+"""Numbers that are computed at a time, so that what lies between two operations stays in cache."""
+
 ZERO = np.float32(0)
 INFINITY = np.float32(np.inf)
 
@@ -91,23 +94,36 @@ class HardSwish:
         with np.errstate(all="ignore"):
             self.lower = -beta / alpha
             self.upper = ONE / alpha + self.lower
-            below, above = np.nextafter(self.lower, -INFINITY), np.nextafter(self.upper, INFINITY)
-            line = [v * alpha + beta for v in (below, self.lower, self.upper, above)]
+            self.below, above = np.nextafter(self.lower, -INFINITY), np.nextafter(self.upper, INFINITY)
+            line = [v * alpha + beta for v in (self.below, self.lower, self.upper, above)]
         self.clips = bool(alpha > 0 and line[0] <= 0 <= line[1] and line[2] <= 1 <= line[3])
         """Whether the line leaves [0, 1] just where v passes the two ends, so that a clipped line is enough."""
 
     def __call__(self, v: Floats) -> None:
         """Replace every value."""
+        if self.clips and self.beta > 0 and v.size and (v.ndim == 2 or v.flags.c_contiguous):
+            rows = v if v.ndim == 2 else v.reshape(1, -1)
+            step = max(BLOCK // rows.shape[1], 1)
+            for first in range(0, len(rows), step):
+                self._clipped(rows[first : first + step])
+            return
         inside = v * self.alpha
         inside += self.beta
-        if self.clips:
-            np.minimum(inside, ONE, out=inside)
-            inside *= v
-        else:
-            inside *= v
-            choose(v > self.upper, v, inside)
+        inside *= v
+        choose(v > self.upper, v, inside)
         choose(v < self.lower, ZERO, inside)
         np.copyto(v, inside)
+
+    def _clipped(self, rows: Floats) -> None:
+        """The same where a clipped line is enough, and zero has no sign: not on it, nor for what is below `lower`."""
+        import cv2
+
+        inside = rows * self.alpha
+        inside += self.beta
+        np.maximum(inside, ZERO, out=inside)
+        np.minimum(inside, ONE, out=inside)
+        cv2.threshold(rows, float(self.below), 0.0, cv2.THRESH_TOZERO, dst=rows)
+        rows *= inside
 
     def but_for_signs(self, v: Floats) -> None:
         """The same for finite values, where zeros may have any sign."""

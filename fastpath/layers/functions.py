@@ -157,6 +157,14 @@ def exp(x: Floats) -> Floats:
     return blockwise(exp_block, x)
 
 
+def exp_in_place(x: Floats) -> None:
+    """The same, where the arguments stand: in an array without gaps."""
+    flat = x.reshape(-1)
+    for first in range(0, flat.size, BLOCK):
+        part = flat[first : first + BLOCK]
+        exp_block(part, part)
+
+
 def tanh(x: Floats) -> Floats:
     """The hyperbolic tangent."""
     return blockwise(tanh_block, x)

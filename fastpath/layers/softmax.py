@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastpath.layers import recycle
 from fastpath.layers.common import (
     Array,
     Floats,
@@ -15,7 +16,7 @@ from fastpath.layers.common import (
     running_sum,
     transposed,
 )
-from fastpath.layers.functions import exp
+from fastpath.layers.functions import exp_in_place
 from spec.graph import Layer
 
 SHORT_ROW = 16
@@ -43,9 +44,12 @@ def softmax(values: Floats, axis: int) -> Floats:
     """exp(x - max) / sum of exp(x - max) along one axis, the sum in order."""
     if values.ndim == 2 and axis == 1 and values.shape[1] <= SHORT_ROW:
         return transposed(softmax(transposed(values), 0))
-    powers = exp(values - values.max(axis=axis, keepdims=True))
+    powers: Floats = recycle.blob(values.shape)
+    np.subtract(values, values.max(axis=axis, keepdims=True), out=powers)
+    exp_in_place(powers)
     total = running_sum(powers, axis).reshape(*powers.shape[:axis], 1, *powers.shape[axis + 1 :])
-    return np.divide(powers, total, out=powers)
+    np.divide(powers, total, out=powers)
+    return powers
 
 
 PREPARE: dict[str, Prepare] = {"Softmax": prepare_softmax}

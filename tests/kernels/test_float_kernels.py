@@ -188,18 +188,18 @@ def test_the_largest_magnitude(level: str) -> None:
 
 
 @every_level()
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("kernel", [(3, 3), (2, 5), (1, 1)])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (3, 3), (2, 1)])
+@pytest.mark.parametrize("kernel", [(3, 3), (2, 5), (5, 5), (1, 1)])
 @pytest.mark.parametrize(("w", "more"), [(11, 0), (11, 3), (37, 0), (37, 1)])
-def test_depthwise_sums(level: str, kernel: tuple[int, int], stride: int, w: int, more: int) -> None:
+def test_depthwise_sums(level: str, kernel: tuple[int, int], stride: tuple[int, int], w: int, more: int) -> None:
     random = np.random.default_rng(7)
     channels, h = 3, 9
     planes, weights, bias = (
         random.normal(size=shape).astype(np.float32).astype(np.float64)
         for shape in ((channels, h, w), (channels, *kernel), channels)
     )
-    out_h, out_w = (h - kernel[0]) // stride + 1, (w - kernel[1]) // stride + 1
-    out_pitch = (w if stride == 1 else out_w) + more
+    out_h, out_w = (h - kernel[0]) // stride[0] + 1, (w - kernel[1]) // stride[1] + 1
+    out_pitch = (w if stride == (1, 1) else out_w) + more
     x, o = double_buffer(2 * PLANES + PLANE_SLACK), double_buffer(2 * PLANES + PLANE_SLACK)
     table, biases = double_buffer(TAPS), double_buffer(TAPS)
     x.items[: planes.size], table.items[: weights.size] = planes.reshape(-1), weights.reshape(-1)
@@ -213,8 +213,7 @@ def test_depthwise_sums(level: str, kernel: tuple[int, int], stride: int, w: int
         *kernel,
         1,
         1,
-        stride,
-        stride,
+        *stride,
         biases.data,
         0,
         channels,
@@ -230,7 +229,7 @@ def test_depthwise_sums(level: str, kernel: tuple[int, int], stride: int, w: int
     for c in range(channels):
         for y in range(out_h):
             for column in range(out_w):
-                top, left = y * stride, column * stride
+                top, left = y * stride[0], column * stride[1]
                 window = planes[c, top : top + kernel[0], left : left + kernel[1]]
                 terms = np.append(bias[c], window * weights[c])
                 assert got[c, y, column] == max(np.add.accumulate(terms)[-1], 0)

@@ -69,6 +69,7 @@ VECTOR_CODE: dict[str, str] = {
     "planes.rows_3x3": EXACT_SUMS,
     "planes.run_3x3": EXACT_SUMS,
     "planes.run_3x3_by_2": EXACT_SUMS,
+    "planes.add_row_of_5": EXACT_SUMS,
     "planes.add_tap": EXACT_SUMS,
     "planes.rectify": "cmpltpd",
     "planes.max_2x2_by_2": "maxpd",

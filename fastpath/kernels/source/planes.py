@@ -203,6 +203,26 @@ def begin(o: vec[float], b: i64, n: i64, bias: float) -> None:
         o[b + i] = bias
 
 
+def add_row_of_5(x: vec[float], a: i64, w: vec[float], first: i64, o: vec[float], b: i64, n: i64) -> None:
+    """Add to n sums the products with five weights of one row, one after the other."""
+    if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK or len(w) < TAPS:
+        raise ValueError("buffer too small")
+    if a < 0 or a > PLANES or b < 0 or b > PLANES or n < 0 or n > PLANES or first < 0 or first > TAPS - 5:
+        raise ValueError("planes out of range")
+    w0 = w[first]
+    w1 = w[first + 1]
+    w2 = w[first + 2]
+    w3 = w[first + 3]
+    w4 = w[first + 4]
+    i: i64 = 0
+    for i in range(n):
+        v = o[b + i] + x[a + i] * w0
+        v += x[a + 1 + i] * w1
+        v += x[a + 2 + i] * w2
+        v += x[a + 3 + i] * w3
+        o[b + i] = v + x[a + 4 + i] * w4
+
+
 def add_tap(x: vec[float], a: i64, weight: float, o: vec[float], b: i64, n: i64) -> None:
     """Add to n sums the products with one weight."""
     if len(x) < 2 * PLANES + PLANE_SLACK or len(o) < 2 * PLANES + PLANE_SLACK or n < 0 or n > PLANES:
@@ -379,19 +399,30 @@ def depthwise(
                 run_3x3(x, a + y * pitch, pitch, w, at, start, relu, o, b + y * out_pitch, out_w)
         elif plain and dense:
             run_3x3(x, a, pitch, w, at, start, relu, o, b, (out_h - 1) * pitch + out_w)
+        elif plain and stride_w == 1:
+            for y in range(out_h):
+                run_3x3(x, a + y * stride_h * pitch, pitch, w, at, start, relu, o, b + y * out_pitch, out_w)
         elif plain and stride_w == 2:
             for y in range(out_h):
                 run_3x3_by_2(x, a + y * stride_h * pitch, pitch, w, at, start, relu, o, b + y * out_pitch, out_w)
         else:
             begin(o, b, out_plane, start)
+            run = (out_h - 1) * pitch + out_w if dense and out_pitch == pitch else out_w
+            rows = 1 if dense and out_pitch == pitch else out_h
             for ky in range(kernel_h):
+                row = a + ky * dilation_h * pitch
+                if kernel_w == 5 and dilation_w == 1 and stride_w == 1:
+                    for y in range(rows):
+                        add_row_of_5(x, row + y * stride_h * pitch, w, at, o, b + y * out_pitch, run)
+                    at += 5
+                    continue
                 for kx in range(kernel_w):
-                    tap = a + ky * dilation_h * pitch + kx * dilation_w
-                    if dense and out_pitch == pitch:
-                        add_tap(x, tap, w[at], o, b, (out_h - 1) * pitch + out_w)
-                    else:
-                        for y in range(out_h):
-                            add_tap_by(x, tap + y * stride_h * pitch, stride_w, w[at], o, b + y * out_pitch, out_w)
+                    tap = row + kx * dilation_w
+                    for y in range(rows):
+                        if stride_w == 1:
+                            add_tap(x, tap + y * stride_h * pitch, w[at], o, b + y * out_pitch, run)
+                        else:
+                            add_tap_by(x, tap + y * stride_h * pitch, stride_w, w[at], o, b + y * out_pitch, run)
                     at += 1
             if relu:
                 rectify(o, b, out_plane)
