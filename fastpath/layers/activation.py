@@ -101,8 +101,9 @@ class HardSwish:
 
     def __call__(self, v: Floats) -> None:
         """Replace every value."""
-        if self.clips and self.beta > 0 and v.size and (v.ndim == 2 or v.flags.c_contiguous):
-            rows = v if v.ndim == 2 else v.reshape(1, -1)
+        by_rows = v.ndim == 2 and v.strides[1] == v.itemsize
+        if self.clips and self.beta > 0 and v.size and (by_rows or v.flags.c_contiguous):
+            rows = v if by_rows else v.reshape(1, -1)
             step = max(BLOCK // rows.shape[1], 1)
             for first in range(0, len(rows), step):
                 self._clipped(rows[first : first + step])

@@ -66,21 +66,22 @@ def prepare_inner_product(layer: Layer) -> Operator:
         if not by_row and blob.size != num_input:
             raise fault(layer, f"has weights for {num_input} values, but its bottom blob has shape {blob.shape}")
         columns = np.ascontiguousarray(codes(blob).reshape(-1, num_input)).T
-        if by_row and isinstance(matrix, IntegerMatrix):
+        if num_output * columns.shape[1] == 1 and isinstance(matrix, FloatMatrix):
+            sums = np.array([[in_four_sums(matrix.weights.reshape(-1), columns.reshape(-1))]])
+            epilogue(sums)
+            return [sums if by_row else sums.reshape(-1)]
+        if by_row:
             return [rows_of(matrix, columns, epilogue)]
-        sums = recycle.blob((num_output, columns.shape[1]))
-        if sums.size == 1 and isinstance(matrix, FloatMatrix):
-            sums[0, 0] = in_four_sums(matrix.weights.reshape(-1), columns.reshape(-1))
-        else:
-            matrix.multiply(columns[np.newaxis], sums[np.newaxis])
+        sums = recycle.blob((num_output, 1))
+        matrix.multiply(columns[np.newaxis], sums[np.newaxis])
         epilogue(sums)
-        return [np.ascontiguousarray(sums.T) if by_row else sums.reshape(-1)]
+        return [sums.reshape(-1)]
 
     return operator
 
 
-def rows_of(matrix: IntegerMatrix, columns: Floats, epilogue: Epilogue) -> Floats:
-    """The float steps of exact sums, (n, num_output) for codes (K, n): whole rows at a time, which stay in cache."""
+def rows_of(matrix: FloatMatrix | IntegerMatrix, columns: Floats, epilogue: Epilogue) -> Floats:
+    """The float steps of sums, (n, num_output) for numbers (K, n): whole rows at a time, which stay in cache."""
     top = recycle.blob((columns.shape[1], matrix.weights.shape[1]))
     matrix.multiply(columns[np.newaxis], top.T[np.newaxis])
     step = max(BLOCK // top.shape[1], 1)

@@ -49,6 +49,10 @@ def test_hard_swish_is_that_of_the_spec(alpha: float, beta: float) -> None:
     exact = values.copy()
     swish(exact)
     assert exact.tobytes() == expected.tobytes()
+    table = np.stack([values, values[::-1]])
+    for view in (table.copy(), table.T.copy().T, np.pad(table, 1)[1:-1, 1:-1], table[:, np.newaxis].copy()):
+        swish(view)
+        assert view.reshape(2, -1)[0].tobytes() == expected.tobytes()
     loose = values.copy()
     swish.but_for_signs(loose)
     assert np.array_equal(loose, expected)
