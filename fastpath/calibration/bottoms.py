@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from fastpath.calibration.statistics import (
     Histogram,
     Magnitudes,
     Range,
+    blob_histogram,
+    blob_range,
     empty_histogram,
     examined_values,
     give_back_memory,
@@ -32,6 +34,8 @@ Activations = Callable[[Sequence[Floats], Sequence[str]], Iterable[Floats]]
 
 A blob may be computed when it is taken, and need not be good any more when the next one is taken.
 """
+
+Found = TypeVar("Found")
 
 Tick = Callable[[], None]
 """Called before each sample."""
@@ -99,6 +103,8 @@ class Bottoms:
         self._owners = [self._names.index(name) for name in sources]
         self._upstream = upstream
         self._free = held_bytes
+        self._refused = 0
+        """The bytes of a sample for which there was no room."""
         self._held: dict[int, list[Magnitudes]] = {}
         self._lock = threading.Lock()
 
@@ -119,8 +125,7 @@ class Bottoms:
         merged = [NO_RANGE] * len(self._names)
         for position in positions:
             tick()
-            for i, magnitudes in enumerate(self._magnitudes(position)):
-                merged[i] = merged[i].merge(magnitudes.range(position))
+            merged = [a.merge(b) for a, b in zip(merged, self._ranges(position), strict=True)]
         return [merged[i] for i in self._owners]
 
     def histograms(self, positions: Sequence[int], ranges: Sequence[Range], tick: Tick = _no_tick) -> list[Histogram]:
@@ -137,36 +142,42 @@ class Bottoms:
             if blobs is not None:
                 held.append(blobs)
                 continue
-            found = _histograms([self._run(position)], extents)
+            found = self._run(position, lambda i, values: blob_histogram(values, extents[i]))
             merged = [a.merge(b) for a, b in zip(merged, found, strict=True)]
         merged = [a.merge(b) for a, b in zip(merged, _histograms(held, extents), strict=True)]
         del held
         give_back_memory()
         return [merged[i] for i in self._owners]
 
-    def _magnitudes(self, position: int) -> list[Magnitudes]:
-        """The distinct bottom blobs of a sample, to be kept if there is room for them."""
+    def _ranges(self, position: int) -> list[Range]:
+        """The ranges of the distinct bottom blobs of a sample, whose magnitudes are kept if there is room for them."""
         held = self._held.get(position)
-        if held is not None:
-            return held
-        blobs = self._run(position)
+        if held is None and self._free < self._refused:
+            return self._run(position, lambda i, values: blob_range(values, position))
+        return [magnitudes.range(position) for magnitudes in held or self._kept_magnitudes(position)]
+
+    def _kept_magnitudes(self, position: int) -> list[Magnitudes]:
+        """The magnitudes of the distinct bottom blobs of a sample, kept if there is room for them."""
+        blobs = self._run(position, lambda i, values: magnitudes_of(values))
         size = _bytes(blobs)
         with self._lock:
-            if size <= self._free and position not in self._held:
+            if size > self._free:
+                self._refused = size
+            elif position not in self._held:
                 self._free -= size
                 self._held[position] = blobs
         return blobs
 
-    def _run(self, position: int) -> list[Magnitudes]:
-        """The distinct bottom blobs of a sample, by running the network."""
+    def _run(self, position: int, look: Callable[[int, Floats], Found]) -> list[Found]:
+        """What comes of a look at each of the distinct bottom blobs of a sample, by running the network."""
         sample = self.samples[position]
-        found: list[Magnitudes] = []
-        for blob in self.activations(sample.load(), self._names):
+        found: list[Found] = []
+        for i, blob in enumerate(self.activations(sample.load(), self._names)):
             values = examined_values(np.asarray(blob, np.float32), self._upstream)
             try:
-                found.append(magnitudes_of(values))
+                found.append(look(i, values))
             except ValueError as error:
-                layer = self.layers[self._owners.index(len(found))].name
+                layer = self.layers[self._owners.index(i)].name
                 raise CalibrationError(str(error), sample=sample.name, layer=layer) from error
         return found
 

@@ -82,9 +82,14 @@ class Magnitudes:
 def magnitudes_of(values: Floats) -> Magnitudes:
     """What statistics need of a blob; ValueError for NaN and infinity, which no scale fits."""
     packed, largest = _packed_by_kernels(values) if kernels.COMPILED else _packed(values)
+    return Magnitudes(packed, _absmax(values, largest), values.size)
+
+
+def _absmax(values: Floats, largest: np.float32) -> float:
+    """The largest magnitude as ranges have it; ValueError for NaN and infinity."""
     if not np.isfinite(largest):
         raise ValueError(f"the activations hold {float(values[~np.isfinite(values)][0])}")
-    return Magnitudes(packed, float(largest) if largest >= SMALLEST else 0.0, values.size)
+    return float(largest) if largest >= SMALLEST else 0.0
 
 
 def give_back_memory() -> None:
@@ -93,13 +98,18 @@ def give_back_memory() -> None:
 
 
 def blob_range(values: Floats, sample: int) -> Range:
-    """The range of one blob; ValueError for NaN and infinity."""
-    return magnitudes_of(values).range(sample)
+    """The range of one blob; ValueError for NaN and infinity, which no scale fits."""
+    largest = _largest_by_kernels(values) if kernels.COMPILED else np.abs(values).max(initial=np.float32(0))
+    return Range(_absmax(values, largest), values.size, sample)
 
 
 def blob_histogram(values: Floats, absmax: float) -> Histogram:
     """The histogram of one blob, whose magnitudes are at most `absmax`."""
-    return histogram_of([magnitudes_of(values)], absmax)
+    width = np.float32(absmax) / np.float32(BINS)
+    if not kernels.COMPILED or width < SMALLEST:
+        return histogram_of([magnitudes_of(values)], absmax)
+    counts, zeros = _counted_with_zeros(values, width)
+    return Histogram(absmax, _without_surplus(counts), zeros)
 
 
 def histogram_of(blobs: Sequence[Magnitudes], absmax: float) -> Histogram:
@@ -108,9 +118,14 @@ def histogram_of(blobs: Sequence[Magnitudes], absmax: float) -> Histogram:
     counts = np.zeros(BINS + 1, np.int64)
     if found:
         counts = (_counted_by_kernels if kernels.COMPILED else _counted)(found, np.float32(absmax))
-        counts[BINS - 1] += counts[BINS]
     zeros = sum(blob.size - blob.values.size for blob in blobs)
-    return Histogram(absmax, counts[:BINS].copy(), zeros)
+    return Histogram(absmax, _without_surplus(counts), zeros)
+
+
+def _without_surplus(counts: Counts) -> Counts:
+    """The counts of all bins; what lies in one more, which only the absmax reaches, goes to the last."""
+    counts[BINS - 1] += counts[BINS]
+    return counts[:BINS].copy()
 
 
 def _packed(values: Floats) -> tuple[Floats, np.float32]:
@@ -145,6 +160,11 @@ class _Workshop(threading.local):
             self.ready, self.pool = True, Pool()
         return self
 
+    def counts(self) -> Counts:
+        """What was counted in each of BINS + 1 bins."""
+        counts: Counts = self.tables.items.reshape(-1, STRIDE)[:, : BINS + 1].sum(axis=0, dtype=np.int64)
+        return counts
+
 
 _WORKSHOP = _Workshop()
 
@@ -176,22 +196,48 @@ def _pieces(values: Floats) -> Iterator[Floats]:
 
 
 def _counted_by_kernels(blobs: Sequence[Floats], absmax: np.float32) -> Counts:
-    """The same as `_counted`: the width of a bin is exact, and so one division gives the same positions."""
+    """The same as `_counted`."""
     width = absmax / np.float32(BINS)
     if width < SMALLEST:
         return _counted(blobs, absmax)
-    counting, shop = kernels.wide().counting, _WORKSHOP.open()
+    shop = _WORKSHOP.open()
     shop.tables.items.fill(0)
     for values in blobs:
         for start in range(0, values.size, PIECE):
-            piece = values[start : start + PIECE]
-            positions, words = shop.numbers[: piece.size], -(-piece.size // BINS_OF_WORD)
-            np.divide(piece, width, out=positions)
-            np.copyto(shop.bins[: piece.size], positions, casting="unsafe")
-            shop.bins[piece.size : words * BINS_OF_WORD] = STRIDE - 1  # beyond the bins that are looked at
-            counting.count_bins(shop.words.data, words, shop.tables.data)
-    counts: Counts = shop.tables.items.reshape(-1, STRIDE)[:, : BINS + 1].sum(axis=0, dtype=np.int64)
-    return counts
+            _count(shop, values[start : start + PIECE], width)
+    return shop.counts()
+
+
+def _largest_by_kernels(values: Floats) -> np.float32:
+    """The largest magnitude: NaN if there is one."""
+    counting, shop, largest = kernels.wide().counting, _WORKSHOP.open(), 0
+    for piece in _pieces(values):
+        np.copyto(shop.numbers[: piece.size].reshape(piece.shape), piece)
+        largest = max(largest, counting.largest(shop.bits.data, piece.size))
+    return np.int32(largest).view(np.float32)
+
+
+def _counted_with_zeros(values: Floats, width: np.float32) -> tuple[Counts, int]:
+    """How many magnitudes lie in each of BINS + 1 bins, and how many count as zeros, which are in no bin."""
+    shop, zeros = _WORKSHOP.open(), 0
+    shop.tables.items.fill(0)
+    for piece in _pieces(values):
+        magnitudes = shop.magnitudes[: piece.size]
+        np.abs(piece, out=magnitudes.reshape(piece.shape))
+        zeros += int(np.count_nonzero(magnitudes < SMALLEST))
+        _count(shop, magnitudes, width)
+    counts = shop.counts()
+    counts[0] -= zeros
+    return counts, zeros
+
+
+def _count(shop: _Workshop, magnitudes: Floats, width: np.float32) -> None:
+    """Count magnitudes in the tables. `width` is that of a bin, and exact: so one division gives their positions."""
+    positions, words = shop.numbers[: magnitudes.size], -(-magnitudes.size // BINS_OF_WORD)
+    np.divide(magnitudes, width, out=positions)
+    np.copyto(shop.bins[: magnitudes.size], positions, casting="unsafe")
+    shop.bins[magnitudes.size : words * BINS_OF_WORD] = STRIDE - 1  # beyond the bins that are looked at
+    kernels.wide().counting.count_bins(shop.words.data, words, shop.tables.data)
 
 
 def examined_values(blob: Floats, upstream: bool = False) -> Floats:
