@@ -39,6 +39,9 @@ EXACT_PRODUCTS = ("planes",)
 
 FUSED = "-ffp-contract=fast"
 
+SHORT_SUMS = ("short",)
+"""Modules that add up the lanes of many short sums, which vectors of 256 bits do best at every level."""
+
 
 # A function that Python calls takes a reference to each vec among its arguments, and mypyc never gives it back: no
 # plan would ever free its memory. The argument itself keeps the vec alive while the function runs.
@@ -168,7 +171,7 @@ def copy_source(level: Level) -> dict[str, list[str]]:
         if module.name != "__init__.py":
             copy = folder / module.name
             copy.write_text(module.read_text().replace("fastpath.kernels.source", f"fastpath.kernels.{level.name}"))
-            group = "fused" if module.stem in EXACT_PRODUCTS else "group"
+            group = "fused" if module.stem in EXACT_PRODUCTS else "narrow" if module.stem in SHORT_SUMS else "group"
             groups.setdefault(f"fastpath.kernels.{level.name}.{group}", []).append(str(copy))
     return groups
 
@@ -180,7 +183,7 @@ def give_references_back(file: Path) -> None:
 
 
 def kernel_extensions() -> list[Extension]:
-    """Two groups of extension modules for each level, with the flags of that level."""
+    """Groups of extension modules for each level, with the flags of that level."""
     levels = levels_to_build()
     if not levels:
         return []
@@ -201,6 +204,8 @@ def kernel_extensions() -> list[Extension]:
         extension.extra_compile_args = [*extension.extra_compile_args, *COMMON_FLAGS, *level.flags]
         if extension.name.split(".")[3].startswith("fused"):
             extension.extra_compile_args.append(FUSED)
+        if extension.name.split(".")[3].startswith("narrow"):
+            extension.extra_compile_args = [flag.replace("=512", "=256") for flag in extension.extra_compile_args]
     return extensions
 
 

@@ -20,8 +20,8 @@ NARROW_TWIN = {"vnni512": "vnni256"}
 """For levels of 512-bit vectors, the level of 256-bit vectors that goes with them."""
 
 MODULES = (
-    "cells", "chains", "counting", "dense", "depthwise", "dot", "encode", "functions", "lanes", "lrn", "move",
-    "planes", "pooling", "records", "recurrent", "requantize", "search", "similarity", "taps",
+    "activations", "cells", "chains", "counting", "dense", "depthwise", "dot", "encode", "functions", "lanes", "lrn",
+    "move", "planes", "pooling", "records", "recurrent", "requantize", "search", "short", "similarity", "taps",
 )  # fmt: skip
 """The modules of a level."""
 
@@ -31,6 +31,7 @@ class Kernels:
 
     if TYPE_CHECKING:
         from fastpath.kernels.source import (
+            activations,
             cells,
             chains,
             counting,
@@ -48,6 +49,7 @@ class Kernels:
             recurrent,
             requantize,
             search,
+            short,
             similarity,
             taps,
         )

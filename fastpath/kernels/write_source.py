@@ -1,4 +1,4 @@
-"""Write the kernels that are unrolled by hand in C: source/dot.py, lanes.py and spread.py.
+"""Write the kernels that are unrolled by hand in C: source/{activations,dot,lanes,short,spread}.py.
 
 `python -m fastpath.kernels.write_source` writes them; with `--check` it only says whether they are current.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from fastpath.kernels.write_activations import activations_module
 
 SOURCE = Path(__file__).parent / "source"
 
@@ -273,6 +275,58 @@ def spread_module() -> str:
     return "\n\n".join([SPREAD_HEAD, spread(8), spread(1)])
 
 
+SHORT_HEAD = '''"""Products of a vector of codes with rows of weights so short that their length is worth a constant.
+
+Written by fastpath/kernels/write_source.py; change it there.
+
+Half of the work is to add up the lanes of the sums, and that is quicker on vectors of 256 bits than of 512.
+"""
+
+# fmt: off
+# ruff: noqa
+from librt.vecs import vec
+from mypy_extensions import i32, i64, u8
+
+from fastpath.kernels.source.capacity import ACCUMULATORS, BLOCK, PATCH, STATES
+'''
+
+SHORT_ROWS = 8
+"""Rows of weights that a kernel for short rows reads at a time."""
+
+
+def short_dot(k: int) -> str:
+    """The function for rows of k weights."""
+    rows = range(SHORT_ROWS)
+    lines = [
+        f"def dot_{k}(x: vec[u8], a: i64, w: vec[u8], first: i64, rows: i64, acc: vec[i32], out: i64) -> None:",
+        f'    """acc[out + row] = sum of (x[a + i] - 128) * w[first + {k} * row + i], for rows in groups of 8."""',
+        "    if len(x) < PATCH + 64 or len(w) < BLOCK + PATCH or len(acc) < ACCUMULATORS or a < 0 or a > 64:",
+        '        raise ValueError("buffer too small")',
+        "    if rows < 0 or rows > STATES or out < 0:",
+        '        raise ValueError("layer too large")',
+        "    i: i64 = 0",
+        "    row: i64 = 0",
+        "    b = first",
+        "    while row < rows:",
+        "        o = out + row",
+        f"        if b < 0 or b > BLOCK or o < 0 or o > ACCUMULATORS - {SHORT_ROWS}:",
+        '            raise ValueError("weights out of range")',
+        *(f"        s{j}: i32 = 0" for j in rows),
+        f"        for i in range(i64({k})):",
+        "            v = i32(x[a + i]) - 128",
+        *(f"            s{j} += i32(w[b + {j * k} + i]) * v" for j in rows),
+        *(f"        acc[o + {j}] = s{j}" for j in rows),
+        f"        b += {SHORT_ROWS * k}",
+        f"        row += {SHORT_ROWS}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def short_module() -> str:
+    """The text of source/short.py."""
+    return "\n\n".join([SHORT_HEAD, short_dot(64), short_dot(128)])
+
+
 VECTOR, LONG_VECTOR = 32, 64
 """What the length of a patch is a multiple of: of the latter for the blocks that are best on vectors of 512 bits."""
 
@@ -307,7 +361,13 @@ def lanes_module() -> str:
     )
 
 
-MODULES: dict[str, Callable[[], str]] = {"dot.py": dot_module, "lanes.py": lanes_module, "spread.py": spread_module}
+MODULES: dict[str, Callable[[], str]] = {
+    "activations.py": activations_module,
+    "dot.py": dot_module,
+    "lanes.py": lanes_module,
+    "short.py": short_module,
+    "spread.py": spread_module,
+}
 
 
 def outdated() -> list[str]:

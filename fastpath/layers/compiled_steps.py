@@ -6,10 +6,10 @@ number leaves the range that they are made for, the numpy cell computes the chun
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from librt.vecs import vec
@@ -24,23 +24,23 @@ from fastpath.kernels.source.capacity import (
     ACCUMULATOR_SLACK,
     ACCUMULATORS,
     BLOCK,
+    CHUNK,
     FEATURES,
     NUMBERS,
     PATCH,
     POINTS,
     SLACK,
+    STATES,
 )
 from fastpath.kernels.source.recurrent import (
-    CHUNK,
     GRU,
     LSTM,
     RNN,
-    STATES,
     Recurrence,
     RecurrentInput,
     RecurrentScratch,
 )
-from fastpath.layers.common import Array, Floats
+from fastpath.layers.common import Array, Doubles, Floats
 
 KINDS = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
@@ -51,8 +51,8 @@ STEPS = 32
 ROWS = 8
 """Rows of weights that a kernel reads at a time."""
 
-MOST_PLACES = 8
-"""Tables of offsets that a thread keeps."""
+MOST_VIEWS = 16
+"""Chunks of different shapes whose views a thread keeps."""
 
 VECTOR = 64
 """Bytes of a row are a multiple of this."""
@@ -68,6 +68,38 @@ Redo = Callable[[Floats, Floats], None]
 """Computes a chunk of steps in numpy, from the same inputs and states; outputs and states change in place."""
 
 
+class _Shape(NamedTuple):
+    """What a layer needs of the buffers: the bytes of a row of its input, gate rows, N, and k."""
+
+    width: int
+    rows: int
+    hidden: int
+    k: int
+
+    @property
+    def pitch(self) -> int:
+        """Bytes of a row of codes."""
+        return round_up(self.width, VECTOR)
+
+
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """The buffers of a thread as one chunk of steps uses them.
+
+    The codes of the rows begin at `points`, those of the last one again for whole blocks. `beyond` is what must be 0:
+    from the ends of the rows to the pitch, and from the end of the hidden state to k.
+    """
+
+    rows: Doubles
+    points: vec[i64]
+    sums: NDArray[np.int32]
+    inputs: Doubles
+    outputs: Doubles
+    hidden: Doubles
+    cell: Doubles
+    beyond: list[Doubles]
+
+
 class _Workshop(threading.local):
     """The buffers that all recurrent layers of one thread share."""
 
@@ -80,16 +112,32 @@ class _Workshop(threading.local):
         )
         self.rows, self.inputs, self.outputs = (double_buffer(CHUNK + STATES) for _ in range(3))
         self.records: dict[str, RecurrentScratch] = {}
-        self.places: dict[tuple[int, int], vec[i64]] = {}
+        self.kept: dict[tuple[_Shape, int], _Views] = {}
 
-    def points(self, count: int, pitch: int) -> vec[i64]:
-        """Where the codes of `count` rows begin, pitch bytes apart; the last one again for whole blocks."""
-        if (count, pitch) not in self.places:
-            if len(self.places) >= MOST_PLACES:
-                self.places.clear()
-            rows = np.minimum(np.arange(count + 8), count - 1)
-            self.places[count, pitch] = long_vec(self.octets.start + rows * pitch, POINTS)
-        return self.places[count, pitch]
+    def views(self, shape: _Shape, steps: int) -> _Views:
+        """The buffers as arrays, for so many steps of a layer."""
+        views = self.kept.get((shape, steps))
+        if views is None:
+            if len(self.kept) >= MOST_VIEWS:
+                self.kept.clear()
+            views = self.kept[shape, steps] = self._cut(shape, steps)
+        return views
+
+    def _cut(self, shape: _Shape, steps: int) -> _Views:
+        step = round_up(shape.rows, ROWS)
+        rows = self.rows.items[: steps * shape.pitch].reshape(steps, shape.pitch)
+        places = np.minimum(np.arange(steps + 8), steps - 1) * shape.pitch
+        beyond = [rows[:, shape.width :], self.hidden.items[shape.hidden : shape.k]]
+        return _Views(
+            rows[:, : shape.width],
+            long_vec(self.octets.start + places, POINTS),
+            self.sums.items[: steps * step].reshape(steps, step)[:, : shape.rows],
+            self.inputs.items[: steps * shape.rows].reshape(steps, shape.rows),
+            self.outputs.items[: steps * shape.hidden].reshape(steps, shape.hidden),
+            self.hidden.items[: shape.hidden],
+            self.cell.items[: shape.hidden],
+            [part for part in beyond if part.size],
+        )
 
     def record(self, level: Kernels) -> RecurrentScratch:
         """The buffers as a record of one level."""
@@ -148,28 +196,17 @@ class CompiledInput:
             _doubles(bias),
         )
 
-    def fill(self, shop: _Workshop, rows: Floats) -> bool:
+    def fill(self, shop: _Workshop, views: _Views, rows: Floats) -> bool:
         """The gates of `rows` (count, I) into the inputs of the workshop; False where the kernels do not suffice."""
-        count, step = len(rows), round_up(self.rows, ROWS)
-        padded = shop.rows.items[: count * self.pitch].reshape(count, self.pitch)
-        padded[:, : self.width] = rows
-        if self.width < self.pitch:
-            padded[:, self.width :] = 0.0
-        scratch = shop.record(self.level)
+        count, scratch = len(rows), shop.record(self.level)
+        np.copyto(views.rows, rows)
         if not self.level.recurrent.input_codes(self.record, scratch, count):
             return False
+        step = round_up(self.rows, ROWS)
         self.product_level.dense.multiply(
-            shop.octets.data,
-            shop.points(count, self.pitch),
-            count,
-            self.weights,
-            shop.sums.data,
-            shop.sums.start,
-            step,
-            1,
+            shop.octets.data, views.points, count, self.weights, shop.sums.data, shop.sums.start, step, 1
         )
-        sums = shop.sums.items[: count * step].reshape(count, step)[:, : self.rows]
-        np.copyto(shop.inputs.items[: count * self.rows].reshape(count, self.rows), sums)
+        np.copyto(views.inputs, views.sums)
         self.level.recurrent.input_gates(self.record, scratch, count)
         return True
 
@@ -194,9 +231,9 @@ class CompiledSteps:
         self.rows, self.hidden = weights.shape
         self.k = round_up(self.hidden, VECTOR)
         self.inputs = inputs
+        self.shape = _Shape(inputs.width if inputs else 0, self.rows, self.hidden, self.k)
         self.chunk = max(min(STEPS, CHUNK // max(self.rows, inputs.pitch if inputs else 0)), 1)
         self.weights: Floats | None = weights if reciprocals is None else None
-        self.lstm = kind == "LSTM"
         own_bias = bias[2:].reshape(-1) if kind == "GRU" else np.zeros(0, np.float32)
         if reciprocals is None:
             self.record = self._pack(np.zeros((0, self.hidden), np.int8), np.zeros(0, np.float32), own_bias)
@@ -239,41 +276,42 @@ class CompiledSteps:
 
     def run(self, states: list[Floats], inputs: Floats, outputs: Floats, redo: Redo) -> None:
         """All time steps, from the first row of `inputs` to the last; `states` change in place."""
-        finite = math.isfinite(np.dot(states[0], states[0]))
         for begin in range(0, len(inputs), self.chunk):
-            part = slice(begin, min(begin + self.chunk, len(inputs)))
-            if not (finite and self._run_chunk(states, inputs[part], outputs[part])):
+            part = slice(begin, begin + self.chunk)
+            if not self._run_chunk(states, inputs[part], outputs[part]):
                 redo(inputs[part], outputs[part])
 
     def _run_chunk(self, states: list[Floats], inputs: Floats, outputs: Floats) -> bool:
         """Whether the kernels could tell all results; only then states and outputs change."""
-        shop, n, count = _workshop(), self.hidden, len(inputs)
+        shop, count = _workshop(), len(inputs)
+        views = shop.views(self.shape, count)
+        for part in views.beyond:
+            part.fill(0.0)
         if self.inputs is None:
-            shop.inputs.items[: count * self.rows].reshape(count, self.rows)[:] = inputs
-        elif not self.inputs.fill(shop, inputs):
+            np.copyto(views.inputs, inputs)
+        elif not self.inputs.fill(shop, views, inputs):
             return False
+        own_states = (views.hidden, views.cell)[: len(states)]
+        for own, state in zip(own_states, states, strict=True):
+            np.copyto(own, state)
         scratch = shop.record(self.level)
-        shop.hidden.items[:n] = states[0]
-        shop.hidden.items[n : self.k] = 0.0
-        if self.lstm:
-            shop.cell.items[:n] = states[1]
         if self.weights is None:
             known = self.level.recurrent.int8_steps(self.kind, self.record, scratch, count, self.rows)
         else:
-            known = self._float_steps(self.weights, states[0], scratch, shop, count)
-        if not known:
-            return False
-        outputs[:] = shop.outputs.items[: count * n].reshape(count, n)
-        states[0][:] = shop.hidden.items[:n]
-        if self.lstm:
-            states[1][:] = shop.cell.items[:n]
-        return True
+            known = self._float_steps(self.weights, states[0], scratch, views, count)
+        if known:
+            np.copyto(outputs, views.outputs, casting="same_kind")
+            for own, state in zip(own_states, states, strict=True):
+                np.copyto(state, own, casting="same_kind")
+        return bool(known)
 
     def _float_steps(
-        self, weights: Floats, hidden: Floats, scratch: RecurrentScratch, shop: _Workshop, count: int
+        self, weights: Floats, hidden: Floats, scratch: RecurrentScratch, views: _Views, count: int
     ) -> bool:
+        if not self.level.recurrent.can_begin(self.kind, self.record, scratch):
+            return False
         total, state = np.empty(self.rows, np.float32), hidden.copy()
-        gates, new_state = shop.gates.items[: self.rows], shop.hidden.items[: self.hidden]
+        gates, new_state = _workshop().gates.items[: self.rows], views.hidden
         step = self.level.recurrent.gate_step
         for index in range(count):
             np.dot(weights, state, out=total)

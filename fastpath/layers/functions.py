@@ -100,7 +100,7 @@ def exp_block(x: Floats, out: Floats) -> None:
         return
     source = _BENCH.source.items[: x.size]
     np.copyto(source, x)
-    doubts = kernels.wide().functions.exp(_BENCH.source.data, 0, x.size, 1.0, _BENCH.result.data, _BENCH.doubt.data)
+    doubts = kernels.wide().activations.exp(_BENCH.source.data, 0, x.size, 1.0, _BENCH.result.data, _BENCH.doubt.data)
     _finish(doubts, _exp_by_numpy, exact_exp, out)
 
 
@@ -111,7 +111,7 @@ def tanh_block(x: Floats, out: Floats) -> None:
         return
     source = _BENCH.source.items[: x.size]
     np.copyto(source, x)
-    doubts = kernels.wide().functions.tanh(_BENCH.source.data, 0, x.size, _BENCH.result.data, _BENCH.doubt.data)
+    doubts = kernels.wide().activations.tanh(_BENCH.source.data, 0, x.size, _BENCH.result.data, _BENCH.doubt.data)
     _finish(doubts, _tanh_by_numpy, math.tanh, out)
 
 

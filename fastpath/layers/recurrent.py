@@ -312,16 +312,14 @@ class Recurrent:
         initial = [self._state(blob, width) for blob, width in zip(given, self.widths, strict=True)] if given else []
         output = np.empty((len(inputs), self.count * self.num_output), np.float32)
         final: list[list[Floats]] = []
-        with np.errstate(all="ignore"):
-            for index, direction in enumerate(self.directions):
-                states = (
-                    [blob[index].copy() for blob in initial]
-                    if initial
-                    else [np.zeros(width, np.float32) for width in self.widths]
-                )
-                half = output[:, index * self.num_output : (index + 1) * self.num_output]
-                self._run(direction, inputs, states, half, -1 if self.direction == 1 or index == 1 else 1)
-                final.append(states)
+        for index, direction in enumerate(self.directions):
+            states = [blob[index].copy() for blob in initial] or [np.zeros(width, np.float32) for width in self.widths]
+            half = output[:, index * self.num_output : (index + 1) * self.num_output]
+            if self.direction == 1 or index == 1:
+                self._run(direction, states, inputs[::-1], half[::-1])
+            else:
+                self._run(direction, states, inputs, half)
+            final.append(states)
         if len(self.layer.tops) == 1:
             return [output]
         stacked = [np.stack([states[i] for states in final]) for i in range(len(self.widths))]
@@ -329,17 +327,23 @@ class Recurrent:
             stacked = [state.reshape(blob.shape) for state, blob in zip(stacked, given, strict=True)]
         return [output, *stacked]
 
-    def _run(self, direction: Direction, inputs: Floats, states: list[Floats], outputs: Floats, order: int) -> None:
-        """All time steps of one direction; `order` is 1, or -1 for backwards."""
+    def _run(self, direction: Direction, states: list[Floats], inputs: Floats, outputs: Floats) -> None:
+        """All time steps of one direction, from the first row to the last."""
         if direction.compiled is None:
-            self._run_numpy(direction, states, inputs[::order], outputs[::order])
+            self._run_numpy(direction, states, inputs, outputs)
         elif self.int8:
-            redo = partial(self._run_numpy, direction, states)
-            direction.compiled.run(states, inputs[::order], outputs[::order], redo)
+            direction.compiled.run(states, inputs, outputs, partial(self._run_numpy, direction, states))
         else:
-            redo = partial(self._run_cell, direction, states)
-            direction.compiled.run(states, self._input_part(direction, inputs)[::order], outputs[::order], redo)
+            self._run_floats(direction.compiled, direction, states, inputs, outputs)
 
+    @np.errstate(all="ignore")
+    def _run_floats(
+        self, compiled: CompiledSteps, direction: Direction, states: list[Floats], inputs: Floats, outputs: Floats
+    ) -> None:
+        redo = partial(self._run_cell, direction, states)
+        compiled.run(states, self._input_part(direction, inputs), outputs, redo)
+
+    @np.errstate(all="ignore")
     def _run_numpy(self, direction: Direction, states: list[Floats], inputs: Floats, outputs: Floats) -> None:
         self._run_cell(direction, states, self._input_part(direction, inputs), outputs)
 

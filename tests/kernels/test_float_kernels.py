@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from fastpath.arena import byte_buffer, double_buffer, long_vec
 from fastpath.kernels import Kernels
-from fastpath.kernels.source.capacity import FEATURES, NUMBERS
-from fastpath.kernels.source.functions import ABOVE, SPLIT
+from fastpath.kernels.source.activations import EXP_ABOVE, TANH_ABOVE
+from fastpath.kernels.source.capacity import FEATURES, NUMBERS, STATES
+from fastpath.kernels.source.functions import SPLIT
 from fastpath.kernels.source.planes import PLANE_SLACK, PLANES, TAPS
-from fastpath.kernels.source.recurrent import STATES
+from fastpath.layers.compiled_steps import _Workshop
 from tests.kernels.levels import every_level, kernels_of
 
 getcontext().prec = 60
 
 Doubles = NDArray[np.float64]
 
-BAND = ABOVE - 1.0
+BAND = {"exp": EXP_ABOVE - 1.0, "tanh": TANH_ABOVE - 1.0}
 
 COUNT = 400
 """Numbers that interpreted kernels are tried on."""
@@ -60,7 +61,7 @@ class Bench:
     """A function's buffers, and the function of some numbers in them."""
 
     def __init__(self, level: str, name: str) -> None:
-        self.functions = kernels_of(level).functions
+        self.level = kernels_of(level)
         self.name = name
         self.source, self.result, self.doubt = (double_buffer(NUMBERS) for _ in range(3))
 
@@ -69,13 +70,13 @@ class Bench:
         n = values.size
         self.source.items[:n] = values
         sign = [1.0] if self.name == "exp" else []
-        function = getattr(self.functions, self.name)
+        function = getattr(self.level.activations, self.name)
         return int(function(self.source.data, 0, n, *sign, self.result.data, self.doubt.data))
 
     def settle(self, n: int) -> bool:
         """Compute again what is in doubt."""
         sign = [1.0] if self.name == "exp" else []
-        function = getattr(self.functions, f"settle_{self.name}")
+        function = getattr(self.level.functions, f"settle_{self.name}")
         return bool(function(self.source.data, 0, n, *sign, self.result.data, self.doubt.data))
 
 
@@ -135,7 +136,7 @@ def test_the_band_of_doubt_covers_the_error(level: str, name: str, limit: float)
         power = (2 * Decimal(x)).exp() if name == "tanh" else Decimal(x).exp()
         exact = (power - 1) / (power + 1) if name == "tanh" else power
         if exact:
-            below, above = (float(exact * (1 + sign * 3 * Decimal(BAND))) for sign in (-1, 1))
+            below, above = (float(exact * (1 + sign * 3 * Decimal(BAND[name]))) for sign in (-1, 1))
             assert doubt == 0 or np.float32(below) != np.float32(above)
 
 
@@ -154,6 +155,72 @@ def test_tanh_of_what_is_no_number_stays_in_doubt(level: str) -> None:
     assert not bench.settle(1)
     assert bench.result.items[1:5].tolist() == [1.0, -1.0, 0.0, 1.0]
     assert math.copysign(1.0, bench.result.items[3]) == -1.0
+
+
+def narrowed(values: Doubles) -> Doubles:
+    """Rounded to binary32."""
+    return values.astype(np.float32).astype(np.float64)
+
+
+def sigmoid_expected(values: Doubles) -> Doubles:
+    powers = np.array([math.exp(-value) for value in values.tolist()])
+    return narrowed(1.0 / narrowed(1.0 + narrowed(powers)))
+
+
+class LstmStep:
+    """One step of an LSTM of n states, from gates without an input part and a cell state."""
+
+    def __init__(self, level: str, gates: NDArray[np.float32], cell: NDArray[np.float32]) -> None:
+        self.level, self.shop = kernels_of(level), _Workshop()
+        self.n = cell.size
+        self.gates, self.cell = gates.astype(np.float64).reshape(4, self.n), cell.astype(np.float64)
+        self.shop.gates.items[: 4 * self.n] = self.gates.reshape(-1)
+        self.shop.cell.items[: self.n] = self.cell
+
+    def run(self) -> bool:
+        """The step by the kernels."""
+        return bool(self.level.recurrent.lstm_step(self.shop.record(self.level), self.n, 0))
+
+    def check(self) -> None:
+        """The kernels' states against those by the functions of the C library, every step rounded to binary32."""
+        assert self.run()
+        enter, forget, leave = (sigmoid_expected(gate) for gate in self.gates[:3])
+        candidate = expected("tanh", self.gates[3].astype(np.float32))
+        cell = narrowed(narrowed(forget * self.cell) + narrowed(enter * candidate))
+        hidden = narrowed(leave * expected("tanh", cell.astype(np.float32)))
+        assert self.shop.cell.items[: self.n].tobytes() == cell.tobytes()
+        assert self.shop.hidden.items[: self.n].tobytes() == hidden.tobytes()
+
+
+@every_level()
+@pytest.mark.parametrize("scale", [0.01, 1.0, 7.0])
+def test_a_step_of_lstm(level: str, scale: float) -> None:
+    random = np.random.default_rng(21)
+    n = 100 if level == "interpreted" else STATES // 4
+    gates = random.normal(0, scale, (4, n)).clip(-60, 90).astype(np.float32)
+    LstmStep(level, gates, random.normal(0, 1, n).astype(np.float32)).check()
+
+
+@every_level()
+def test_gates_of_lstm_beside_ties_and_beyond_the_range_of_vector_code(level: str) -> None:
+    """Also states of zero, which come of a candidate of zero, and negative zero."""
+    hardest = [float.fromhex(text) for text in (*HARDEST["exp"], *HARDEST["tanh"])]
+    values = np.array([*hardest, 19.99, 20.0, 20.01, 87.0, 1e30, -20.0, -20.01, -60.0, 0.0, -0.0], np.float32)
+    random = np.random.default_rng(22)
+    for row in range(4):
+        gates = random.normal(0, 1, (4, values.size)).astype(np.float32)
+        gates[row] = values
+        cell = random.normal(0, 1, values.size).astype(np.float32)
+        LstmStep(level, gates, cell).check()
+        LstmStep(level, gates, np.zeros_like(cell)).check()
+
+
+@every_level()
+@pytest.mark.parametrize(("row", "value"), [(0, -90.0), (1, math.inf), (2, math.nan), (3, math.nan), (3, 1e-40)])
+def test_gates_of_lstm_that_the_caller_must_compute(level: str, row: int, value: float) -> None:
+    gates = np.zeros((4, 3), np.float32)
+    gates[row, 1] = value
+    assert not LstmStep(level, gates, np.zeros(3, np.float32)).run()
 
 
 @every_level()

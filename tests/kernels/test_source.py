@@ -42,7 +42,9 @@ def machine_code(level: str) -> dict[str, str]:
         pytest.skip(f"level {level} is not compiled in this installation")
     if shutil.which("objdump") is None:
         pytest.skip("no objdump to look at the compiled code with")
-    libraries = [importlib.util.find_spec(f"fastpath.kernels.{level}.{group}__mypyc") for group in ("group", "fused")]
+    libraries = [
+        importlib.util.find_spec(f"fastpath.kernels.{level}.{group}__mypyc") for group in ("group", "fused", "narrow")
+    ]
     command = ["objdump", "-d", "--no-show-raw-insn", *(str(library.origin) for library in libraries if library)]
     listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     functions = re.split(r"^[0-9a-f]+ <(\S+)>:$", listing, flags=re.MULTILINE)

@@ -12,6 +12,9 @@ REGISTER = {"base": "xmm", "avx2": "ymm", "avxvnni": "ymm", "vnni256": "ymm", "v
 BYTE_PRODUCTS = ("avxvnni", "vnni256", "vnni512")
 """Levels with the instruction that multiplies bytes and adds them up; the others use the kernels for words."""
 
+BYTES_ON_YMM = ("avxvnni", "vnni256")
+"""Those of them whose vectors have 256 bits, for kernels that use no longer ones at the others."""
+
 HALVES = ("base", "avx2", "avxvnni", "vnni256")
 """Levels whose vectors have 32 bytes or fewer."""
 
@@ -22,6 +25,11 @@ EXACT_SUMS = "(mulpd|fmadd[0-9]*pd)"
 """Products of binary32 numbers, which may be fused with their sums."""
 
 VECTOR_CODE: dict[str, str] = {
+    "activations.exp": "mulpd",
+    "activations.tanh": "divpd",
+    "activations.lstm_powers": "mulpd",
+    "activations.lstm_cell": "divpd",
+    "activations.lstm_output": "divpd",
     "cells.copy_row": "movdqu",
     "cells.copy_every_second": "(shufps|pshufd|permt2d|permd|permq|vpermi2d)",
     "cells.largest_2x2_by_2": "(pmaxsd|pcmpgtd)",
@@ -45,8 +53,6 @@ VECTOR_CODE: dict[str, str] = {
     "dot.words_2x4_planes": "(pmaddwd|pdpwssd)",
     "encode.rectify": "(pmaxsd|pand)",
     "encode.run": "psr[al]vd",
-    "functions.exp": "mulpd",
-    "functions.tanh": "divpd",
     "lanes.lanes_16": "pmullw",
     "lanes.lanes_32": "pmullw",
     "lanes.pairs_28": "pmullw",
@@ -87,12 +93,14 @@ VECTOR_CODE: dict[str, str] = {
     "recurrent.descale": "mulpd",
     "recurrent.descale_pairs": "mulpd",
     "recurrent.descale_inputs": "mulpd",
+    "recurrent.round_sums": "mulpd",
     "recurrent.add": "addpd",
-    "recurrent.lstm_cell": "divpd",
-    "recurrent.lstm_output": "mulpd",
     "recurrent.store": "movup[sd]",
+    "recurrent.within": "(andpd|andps|pand)",
     "recurrent.gru_new": "divpd",
     "recurrent.gru_mix": "mulpd",
+    "short.dot_64": "pdpbusd",
+    "short.dot_128": "pdpbusd",
     "requantize.linear": "(pmullq|pmuludq)",
     "requantize.halves": "(pmulld|pmuludq)",
     "requantize.bent": "(pmullq|pmuludq)",
@@ -112,8 +120,9 @@ VECTOR_CODE: dict[str, str] = {
 LEVELS_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("dot.bytes_4x4", "dot.bytes_2x4", "dot.bytes_2x8", "dot.bytes_1x4"), BYTE_PRODUCTS),
     **dict.fromkeys(("dot.bytes_4x4_planes", "dot.bytes_2x4_planes", "recurrent.dot_bytes"), BYTE_PRODUCTS),
+    **dict.fromkeys(("short.dot_64", "short.dot_128"), BYTES_ON_YMM),
     **dict.fromkeys(
-        ("encode.run", "functions.exp", "move.interleave_3", "requantize.bent", "requantize.stepped"), SHUFFLES
+        ("encode.run", "activations.exp", "move.interleave_3", "requantize.bent", "requantize.stepped"), SHUFFLES
     ),
     "move.runs": HALVES,
 }
@@ -174,11 +183,16 @@ PLAIN_CODE: dict[str, str] = {
     "recurrent.float_pairs": INT_AND_FLOAT,
     "recurrent.rounded": "no loop",
     "recurrent.can_scale": "no loop",
+    "recurrent.can_begin": CALLS_KERNELS,
     "recurrent.input_codes": CALLS_KERNELS,
     "recurrent.input_gates": CALLS_KERNELS,
     "recurrent.quantize": CALLS_KERNELS,
     "recurrent.exponentials": CALLS_KERNELS,
     "recurrent.tangents": CALLS_KERNELS,
+    "recurrent.lstm_exactly": FEW_IN_DOUBT,
+    "recurrent.lstm_step": CALLS_KERNELS,
+    "recurrent.sigmoid_exactly": FEW_IN_DOUBT,
+    "recurrent.is_plain": "no loop",
     "recurrent.multiply": CALLS_KERNELS,
     "recurrent.gate_step": CALLS_KERNELS,
     "recurrent.int8_steps": CALLS_KERNELS,

@@ -52,3 +52,9 @@ WORDS: Final = 3 * WORD_ROW
 
 NUMBERS: Final = 16384
 """binary64 numbers of one vector."""
+
+STATES: Final = 8192
+"""The largest number of gate rows of a recurrent layer."""
+
+CHUNK: Final = 262144
+"""Numbers of the input part, and of the output, of the steps that run in one call; `STATES` more are allocated."""

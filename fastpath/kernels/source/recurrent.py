@@ -5,19 +5,16 @@ Floats are binary64 here, and every value that the spec rounds to binary32 is ro
 return False, and the caller computes the steps in another way.
 """
 
+import math
 from typing import Final, final
 
 from librt.vecs import vec
 from mypy_extensions import i16, i32, i64, u8
 
-from fastpath.kernels.source.capacity import ACCUMULATORS, BLOCK, FEATURES, NUMBERS, PATCH
-from fastpath.kernels.source.functions import exp, settle_exp, settle_tanh, tanh
-
-STATES: Final = 8192
-"""The largest number of gate rows."""
-
-CHUNK: Final = 262144
-"""Numbers of the input part, and of the output, of the steps that run in one call; `STATES` more are allocated."""
+from fastpath.kernels.source.activations import exp, lstm_cell, lstm_output, lstm_powers, tanh
+from fastpath.kernels.source.capacity import ACCUMULATORS, BLOCK, CHUNK, FEATURES, NUMBERS, PATCH, STATES
+from fastpath.kernels.source.functions import EXP_LIMIT, settle_exp, settle_tanh
+from fastpath.kernels.source.short import dot_64, dot_128
 
 RNN: Final = 0
 GRU: Final = 1
@@ -37,7 +34,7 @@ LARGEST: Final = 1e10
 """Between them 127 / x and its reciprocal are plain numbers of binary32."""
 
 HUGE: Final = 1e30
-"""Cell states of larger magnitude may leave binary32."""
+"""States of larger magnitude may leave binary32; the cell state grows by 1 a step at most."""
 
 AWAY: Final = 1.0000000000009095
 """1 + 2**-40: moves a half of 24 bits away from zero, and past no other half."""
@@ -250,16 +247,19 @@ def largest_magnitude(values: vec[float], k: i64, work: vec[float]) -> float:
                 m = v
             work[i] = m
         block += 64
-    half: i64 = 32
-    while half > 0:
-        for i in range(half):
-            m = work[i]
-            v = work[half + i]
+    for i in range(i64(8)):
+        m = work[i]
+        for block in range(i64(1), i64(8)):
+            v = work[8 * block + i]
             if v > m:
                 m = v
-            work[i] = m
-        half >>= 1
-    return work[0]
+        work[i] = m
+    m = work[0]
+    for i in range(i64(1), i64(8)):
+        v = work[i]
+        if v > m:
+            m = v
+    return m
 
 
 def pack_codes(values: vec[float], scale: float, quarter: i64, out: vec[float]) -> None:
@@ -342,16 +342,15 @@ def float_sums(acc: vec[i32], start: i64, excess: i32, n: i64, out: vec[float]) 
         out[i] = float(i64(acc[start + i]) - i64(excess))
 
 
-def float_pairs(acc: vec[i32], start: i64, excess: i32, half: i64, out: vec[float]) -> None:
-    """Sum i, less its excess, plus 2**26 times sum half + i as one float: one conversion serves two sums."""
+def float_pairs(acc: vec[i32], start: i64, half: i64, out: vec[float]) -> None:
+    """Sum i plus 2**26 times sum half + i as one float: one conversion serves two sums."""
     if len(acc) < ACCUMULATORS or len(out) < NUMBERS or half < 0 or half > STATES // 2:
         raise ValueError("buffer too small")
     if start < 0 or start > ACCUMULATORS - STATES:
         raise ValueError("sums out of range")
     i: i64 = 0
     for i in range(half):
-        high = i64(acc[start + half + i]) - i64(excess)
-        out[i] = float((i64(acc[start + i]) - i64(excess)) + (high << 26))
+        out[i] = float(i64(acc[start + i]) + (i64(acc[start + half + i]) << 26))
 
 
 def descale(gates: vec[float], reciprocals: vec[float], inverse: float, n: i64) -> None:
@@ -371,16 +370,17 @@ def descale(gates: vec[float], reciprocals: vec[float], inverse: float, n: i64) 
         gates[i] = t - (t - v)
 
 
-def descale_pairs(gates: vec[float], reciprocals: vec[float], inverse: float, half: i64) -> None:
-    """The same for pairs: from a + b * 2**26, whole numbers below 2**24, to as many times a and then as many times b.
+def descale_pairs(gates: vec[float], excess: float, reciprocals: vec[float], inverse: float, half: i64) -> None:
+    """The same for pairs: from a + b * 2**26 to as many times a and then as many times b.
 
-    Their 24 bits need no rounding.
+    First the excess of both is taken off; then they are whole numbers below 2**24, whose bits need no rounding.
     """
     if len(gates) < NUMBERS or len(reciprocals) < NUMBERS or half < 0 or half > STATES // 2:
         raise ValueError("buffer too small")
     i: i64 = 0
+    both = excess * 67108865.0
     for i in range(half):
-        v = gates[i]
+        v = gates[i] - both
         # Beside 1.5 * 2**78 a number keeps only its multiples of 2**26.
         high = (v + 4.533471823554859e23) - 4.533471823554859e23
         f = reciprocals[i] * inverse
@@ -450,8 +450,22 @@ def input_codes(p: RecurrentInput, s: RecurrentScratch, count: i64) -> bool:
     return True
 
 
+def round_sums(p: RecurrentInput, inputs: vec[float], start: i64, n: i64) -> None:
+    """Take off the excess of sums, and round them."""
+    excess = p.excess
+    if len(excess) < NUMBERS or len(inputs) < CHUNK + STATES:
+        raise ValueError("buffer too small")
+    if n < 0 or n > STATES or start < 0 or start > CHUNK:
+        raise ValueError("part out of range")
+    i: i64 = 0
+    for i in range(n):
+        v = inputs[start + i] - excess[i]
+        t = v * SPLIT
+        inputs[start + i] = (t - (t - v)) + excess[i]
+
+
 def descale_inputs(p: RecurrentInput, inputs: vec[float], start: i64, inverse: float, n: i64) -> None:
-    """Sums of a row to the input part of its gates: less the excess, round, times (inverse * reciprocal), plus bias."""
+    """Sums of 24 bits to the input part of gates: less the excess, times (inverse * reciprocal), plus bias."""
     excess = p.excess
     reciprocals = p.reciprocals
     bias = p.bias
@@ -464,9 +478,7 @@ def descale_inputs(p: RecurrentInput, inputs: vec[float], start: i64, inverse: f
         f = reciprocals[i] * inverse
         t = f * SPLIT
         f = t - (t - f)
-        v = inputs[start + i] - excess[i]
-        t = v * SPLIT
-        v = (t - (t - v)) * f
+        v = (inputs[start + i] - excess[i]) * f
         t = v * SPLIT
         v = (t - (t - v)) + bias[i]
         t = v * SPLIT
@@ -477,6 +489,8 @@ def input_gates(p: RecurrentInput, s: RecurrentScratch, count: i64) -> None:
     """The input part of the gates of `count` rows, from sums to floats."""
     row: i64 = 0
     for row in range(count):
+        if p.k > PAIRED:
+            round_sums(p, s.inputs, row * p.rows, p.rows)
         descale_inputs(p, s.inputs, row * p.rows, s.inverses[row], p.rows)
 
 
@@ -509,12 +523,16 @@ def multiply(r: Recurrence, s: RecurrentScratch) -> bool:
         out = s.acc_start + rows
         if r.words:
             dot_words(s.words, s.words_start, r.word_blocks[i], r.starts[i], r.counts[i], r.k, s.acc, out)
+        elif r.k == 64:
+            dot_64(s.bytes_, s.bytes_start, r.byte_blocks[i], r.starts[i], r.counts[i], s.acc, out)
+        elif r.k == 128:
+            dot_128(s.bytes_, s.bytes_start, r.byte_blocks[i], r.starts[i], r.counts[i], s.acc, out)
         else:
             dot_bytes(s.bytes_, s.bytes_start, r.byte_blocks[i], r.starts[i], r.counts[i], r.k, s.acc, out)
         rows += r.counts[i]
     if r.k <= PAIRED:
-        float_pairs(s.acc, s.acc_start, excess, rows >> 1, s.gates)
-        descale_pairs(s.gates, r.reciprocals, rounded(1.0 / scale), rows >> 1)
+        float_pairs(s.acc, s.acc_start, rows >> 1, s.gates)
+        descale_pairs(s.gates, float(excess), r.reciprocals, rounded(1.0 / scale), rows >> 1)
     else:
         float_sums(s.acc, s.acc_start, excess, rows, s.gates)
         descale(s.gates, r.reciprocals, rounded(1.0 / scale), rows)
@@ -546,81 +564,55 @@ def tangents(s: RecurrentScratch, x: vec[float], first: i64, n: i64, out: vec[fl
     return settle_tanh(x, first, n, out, s.doubt)
 
 
-def lstm_cell(work: vec[float], cell: vec[float], n: i64) -> bool:
-    """C = F * C + I * G; O in place of its exponential.
+def sigmoid_exactly(x: float) -> float:
+    """1 / (1 + exp(-x)) for x above minus `EXP_LIMIT`."""
+    if x > EXP_LIMIT:
+        return 1.0
+    return rounded(1.0 / rounded(1.0 + rounded(math.exp(-x))))
 
-    `work` has exp(-x) of the gates I, F and O, and G. One division serves three: the quotients 1 / v are off by up to 5
-    roundings of binary64, 2**-50.7, before they are rounded to 24 bits. As v has 24 bits, 1 / v never comes nearer to a
-    tie than 2**-49.
-    """
-    if len(work) < NUMBERS or len(cell) < NUMBERS or n < 0 or n > STATES // 4:
-        raise ValueError("layer too large")
+
+def is_plain(product: float) -> bool:
+    """Whether a product of two numbers has 24 bits in binary32, or is 0."""
+    return product == 0.0 or abs(product) >= TINY
+
+
+def lstm_exactly(s: RecurrentScratch, n: i64, i: i64) -> bool:
+    """One state of a step again, by the functions of the C library; False where binary32 may need care."""
+    gates = s.gates
+    if n < 0 or n > STATES // 4 or i < 0 or i >= n:
+        raise ValueError("part out of range")
+    if not (gates[i] >= -EXP_LIMIT and gates[n + i] >= -EXP_LIMIT and gates[2 * n + i] >= -EXP_LIMIT):
+        return False
+    kept = sigmoid_exactly(gates[n + i]) * s.work[n + i]
+    entered = sigmoid_exactly(gates[i]) * rounded(math.tanh(gates[3 * n + i]))
+    if not (is_plain(kept) and is_plain(entered)):
+        return False
+    s.cell[i] = rounded(rounded(kept) + rounded(entered))
+    s.hidden[i] = sigmoid_exactly(gates[2 * n + i]) * rounded(math.tanh(s.cell[i]))
+    if not is_plain(s.hidden[i]):
+        return False
+    s.hidden[i] = rounded(s.hidden[i])
+    return True
+
+
+def lstm_step(s: RecurrentScratch, n: i64, at: i64) -> bool:
+    """A step from the recurrent product in `gates`; False where the caller has to compute it in another way."""
+    lstm_powers(s.gates, s.inputs, at, s.work, s.doubt, n)
+    lstm_cell(s.gates, s.inputs, at, s.work, s.cell, s.doubt, n)
+    if lstm_output(s.work, s.cell, s.hidden, s.doubt, n) == 0:
+        return True
     i: i64 = 0
-    kept: i64 = 0
-    entered: i64 = 0
-    sums: i64 = 0
+    settled = True
     for i in range(n):
-        a = work[i] + 1.0
-        t = a * SPLIT
-        a = t - (t - a)
-        b = work[n + i] + 1.0
-        t = b * SPLIT
-        b = t - (t - b)
-        c = work[2 * n + i] + 1.0
-        t = c * SPLIT
-        c = t - (t - c)
-        ab = a * b
-        d = ab * c
-        if d == 0.0:
-            d = 1.0
-        r = 1.0 / d
-        v = r * ab
-        t = v * SPLIT
-        work[2 * n + i] = t - (t - v)
-        r = r * c
-        u = r * b
-        t = u * SPLIT
-        u = (t - (t - u)) * work[3 * n + i]
-        t = u * SPLIT
-        u = t - (t - u)
-        v = r * a
-        t = v * SPLIT
-        v = (t - (t - v)) * cell[i]
-        t = v * SPLIT
-        v = t - (t - v)
-        if abs(u) * (abs(u) - TINY) >= 0.0:
-            entered += 1
-        if abs(v) * (abs(v) - TINY) >= 0.0:
-            kept += 1
-        v = v + u
-        t = v * SPLIT
-        v = t - (t - v)
-        cell[i] = v
-        if abs(v) <= HUGE:
-            sums += 1
-    return kept + entered + sums == 3 * n
-
-
-def lstm_output(work: vec[float], hidden: vec[float], n: i64) -> bool:
-    """Tanh of the cell in `hidden`, times O."""
-    if len(work) < NUMBERS or len(hidden) < NUMBERS or n < 0 or n > STATES // 4:
-        raise ValueError("layer too large")
-    i: i64 = 0
-    known: i64 = 0
-    for i in range(n):
-        v = work[2 * n + i] * hidden[i]
-        t = v * SPLIT
-        v = t - (t - v)
-        if abs(v) * (abs(v) - TINY) >= 0.0:
-            known += 1
-        hidden[i] = v
-    return known == n
+        if not s.doubt[i] >= 0.0:
+            settled = lstm_exactly(s, n, i) and settled
+    return settled
 
 
 def gru_new(gates: vec[float], work: vec[float], bias: vec[float], inputs: vec[float], start: i64, n: i64) -> bool:
     """The argument of the new gate: (bWN + r * (bBN + Wh h)) + Wx x; and u in place of its exponential.
 
-    `work` has exp(-x) of r and u; one division serves both, as in `lstm_cell`.
+    `work` has exp(-x) of r and u; one division serves both, as in `activations.lstm_cell`.
     """
     if len(gates) < NUMBERS or len(bias) < NUMBERS or len(inputs) < CHUNK + STATES or len(work) < NUMBERS:
         raise ValueError("buffer too small")
@@ -696,15 +688,29 @@ def store(values: vec[float], out: vec[float], start: i64, n: i64) -> None:
         out[start + i] = values[i]
 
 
+def within(values: vec[float], n: i64, limit: float) -> bool:
+    """Whether the magnitudes of n numbers are no larger than the limit; a NaN is."""
+    if len(values) < NUMBERS or n < 0 or n > STATES:
+        raise ValueError("buffer too small")
+    i: i64 = 0
+    known: i64 = 0
+    for i in range(n):
+        if abs(values[i]) <= limit:
+            known += 1
+    return known == n
+
+
+def can_begin(kind: i64, r: Recurrence, s: RecurrentScratch) -> bool:
+    """Whether the states are numbers from which steps stay within binary32."""
+    return within(s.hidden, r.hidden, HUGE) and (kind != LSTM or within(s.cell, r.hidden, HUGE))
+
+
 def gate_step(kind: i64, r: Recurrence, s: RecurrentScratch, index: i64, rows: i64) -> bool:
     """Step `index` of the chunk, from the recurrent product in `gates` to the new state and the output."""
     n = r.hidden
     at = index * rows
     if kind == LSTM:
-        add(s.gates, s.inputs, at, 4 * n)
-        if not (exponentials(s, 3 * n) and tangents(s, s.gates, 3 * n, n, s.work) and lstm_cell(s.work, s.cell, n)):
-            return False
-        if not (tangents(s, s.cell, 0, n, s.hidden) and lstm_output(s.work, s.hidden, n)):
+        if not lstm_step(s, n, at):
             return False
     elif kind == GRU:
         add(s.gates, s.inputs, at, 2 * n)
@@ -723,6 +729,8 @@ def gate_step(kind: i64, r: Recurrence, s: RecurrentScratch, index: i64, rows: i
 def int8_steps(kind: i64, r: Recurrence, s: RecurrentScratch, count: i64, rows: i64) -> bool:
     """`count` steps; False where the caller has to compute them in another way."""
     index: i64 = 0
+    if not can_begin(kind, r, s):
+        return False
     for index in range(count):
         if not multiply(r, s):
             return False
