@@ -10,9 +10,11 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from librt.vecs import vec
+from mypy_extensions import u8
 from numpy.typing import NDArray
 
 from fastpath import kernels
@@ -22,8 +24,9 @@ from fastpath.calibration.statistics import Floats
 from fastpath.kernels import Kernels
 from fastpath.kernels.source.capacity import FEATURES, SLACK
 from fastpath.kernels.source.chains import LANES
+from fastpath.kernels.source.functions import SPLIT
 from fastpath.kernels.source.search import Bench, Output
-from fastpath.kernels.source.similarity import DESCALES, REFERENCES, TOTALS
+from fastpath.kernels.source.similarity import DESCALES, REFERENCES, SHIFT, TOTALS
 from fastpath.kernels.source.taps import IMAGES, RUN_SLACK
 from fastpath.layers.activation import CLIP, NONE, RELU
 from fastpath.layers.window import output_size, resolve_pads
@@ -60,13 +63,28 @@ class Buffers:
     def __init__(self) -> None:
         self.images, self.sums, self.apart, self.totals, self.reference, self.descales = (
             _aligned(size)
-            for size in (IMAGES + RUN_SLACK, RUN_SLACK, IMAGES + RUN_SLACK, TOTALS, REFERENCES + LANES, DESCALES)
+            for size in (
+                IMAGES + RUN_SLACK,
+                2 * RUN_SLACK,
+                IMAGES + RUN_SLACK,
+                TOTALS,
+                REFERENCES + LANES,
+                DESCALES,
+            )
         )
-        self.maps = byte_buffer(FEATURES + SLACK)
-        self.workshop = Workshop()
         self.owner: object = None
         """Whose images are in the buffer."""
         self._records: dict[str, Bench] = {}
+
+    @cached_property
+    def maps(self) -> Buffer[vec[u8]]:
+        """Feature maps of bytes."""
+        return byte_buffer(FEATURES + SLACK)
+
+    @cached_property
+    def workshop(self) -> Workshop:
+        """What the steps of plans use."""
+        return Workshop()
 
     def record(self, level: Kernels) -> Bench:
         """The buffers as a record of one level."""
@@ -139,7 +157,9 @@ class Frame:
         result = np.zeros((self.channels, self.padded[0], stride, self.columns, len(images)), dtype)
         above, below, left, right = self.pads
         for i, image in enumerate(images):
-            padded = np.pad(image, [(0, 0), (above, below), (left, right)], constant_values=self.form.fill)
+            padded = image
+            if any(self.pads):
+                padded = np.pad(image, [(0, 0), (above, below), (left, right)], constant_values=self.form.fill)
             for phase in range(stride):
                 part = padded[:, :, phase::stride]
                 result[:, :, phase, : part.shape[2], i] = part
@@ -170,3 +190,11 @@ def output_record(level: Kernels, form: Form, channel: int) -> Output:
 def lanes_of(totals: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """The sums of y * y and x * y in a buffer, (count, 2, LANES)."""
     return totals[: count * 2 * LANES].reshape(count, 2, LANES)
+
+
+def load_factors(table: NDArray[np.float64], factors: Floats) -> None:
+    """Bring descale factors (num_output, scales) into a buffer, as products with `SPLIT` and with `SHIFT`."""
+    outputs, count = factors.shape
+    target = table[: outputs * 2 * LANES].reshape(outputs, 2, LANES)[:, :, :count]
+    np.multiply(factors, SPLIT, out=target[:, 0], dtype=np.float64)
+    np.multiply(factors, SHIFT, out=target[:, 1], dtype=np.float64)

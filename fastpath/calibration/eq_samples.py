@@ -32,7 +32,7 @@ from fastpath.kernels.source.taps import IMAGES, RUN, SECOND
 FEWEST = 3
 """So many samples at least are worth a block of lanes."""
 
-NUMBERS = 96
+NUMBERS = 384
 """Numbers of a run of pixels, about."""
 
 
@@ -49,7 +49,7 @@ class Samples:
         blanks = [np.zeros_like(codes[0])] * (self._lanes - len(codes))
         self._images = self._frame.arranged([*codes, *blanks], np.int8)
         self._tops = np.zeros((len(tops[0]), self._lanes), np.float32)
-        self._tops[:, : len(codes)] = np.stack(tops, axis=1)
+        np.stack(tops, axis=1, out=self._tops[:, : len(codes)])
         self._rows = _rows_at_once(self._frame, self._lanes)
         self._taps = self._frame.taps(_rows_read(self._frame, self._rows)) * self._lanes
         self._is_tame = is_tame_layer(form) and is_tame(self._tops, SMALLEST_REFERENCE)

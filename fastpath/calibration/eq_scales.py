@@ -1,11 +1,12 @@
 """The candidates of an activation scale by compiled kernels, side by side for one sample.
 
-Short sums are computed in binary64, two outputs in one number, and never leave the nearest caches. Long ones are int8
-products of feature maps, as in a plan.
+Short sums are computed in binary64, those of two scales in one number, and never leave the nearest cache. Long ones are
+int8 products of feature maps, as in a plan.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +21,7 @@ from fastpath.calibration.eq_bench import (
     is_tame,
     is_tame_layer,
     lanes_of,
+    load_factors,
     output_record,
     shared_buffers,
 )
@@ -29,10 +31,10 @@ from fastpath.kernels.packing import GROUP, dense_form, fits_dense, pack_dense, 
 from fastpath.kernels.source.capacity import ACCUMULATORS, CHANNELS, FEATURES, PATCH, POINTS
 from fastpath.kernels.source.chains import LANES
 from fastpath.kernels.source.similarity import DESCALES, REFERENCES
-from fastpath.kernels.source.taps import IMAGES, RUN, SECOND
-from fastpath.rounding import BELOW_HALF, INT8_MAX
+from fastpath.kernels.source.taps import IMAGES
 from fastpath.steps.convolution8 import window_record
-from fastpath.steps.storage import SIGNED_ZERO
+from fastpath.steps.entry import MapEntry
+from fastpath.steps.storage import SIGNED_ZERO, Storage
 
 SHORT = 40
 """Sums of up to so many products are short."""
@@ -55,7 +57,7 @@ def takes(form: Form, bottom: Floats, top: Floats, codes: Floats, factors: Float
     return (
         is_tame_layer(form)
         and form.groups == 1
-        and len(codes) * LANES <= DESCALES
+        and len(codes) * 2 * LANES <= DESCALES
         and is_exact(codes)
         and is_tame(factors)
         and is_tame(top, SMALLEST_REFERENCE)
@@ -76,6 +78,14 @@ def sums_of_scales(form: Form, image: Floats, codes: Floats, factors: Floats) ->
     return None
 
 
+def _parts(tries: int, most: int) -> list[slice]:
+    """The tries in parts of about one size, none larger than `most`."""
+    blocks = -(-tries // BLOCK)
+    parts = -(-blocks // (most // BLOCK))
+    ends = [blocks * i // parts * BLOCK for i in range(parts + 1)]
+    return [slice(first, end) for first, end in itertools.pairwise(ends)]
+
+
 class ShortSums:
     """A layer whose sums are computed in binary64."""
 
@@ -83,21 +93,19 @@ class ShortSums:
         self._form, self._frame, self._factors = form, frame, factors
         self._buffers, self._kernels = shared_buffers(), kernels.wide()
         self._count = self._scales_at_once(frame)
-        self._taps = frame.taps(frame.padded[0]) * self._count
-        pairs = np.zeros((round_up(len(codes), 2), codes.shape[1]))
-        pairs[: len(codes)] = codes
-        self._codes = vec[float]((pairs[::2] + SECOND * pairs[1::2]).reshape(-1))
+        self._taps = frame.taps(frame.padded[0])
+        self._codes = vec[float](codes.reshape(-1).astype(np.float64))
 
     @staticmethod
     def fits(frame: Frame) -> bool:
         """Whether there is room for images at `BLOCK` scales."""
-        return ShortSums._scales_at_once(frame) > 0 and 2 * frame.pixels <= REFERENCES
+        return ShortSums._scales_at_once(frame) > 0 and frame.pixels <= REFERENCES
 
     @staticmethod
     def _scales_at_once(frame: Frame) -> int:
         numbers = frame.channels * frame.padded[0] * frame.row
-        room = min(IMAGES // numbers, (IMAGES - RUN - BLOCK) // frame.pixels, LANES)
-        return min(room, max(CACHED // numbers, BLOCK)) // BLOCK * BLOCK
+        room = min(2 * IMAGES // numbers, LANES)
+        return min(room, max(2 * CACHED // numbers, BLOCK)) // BLOCK * BLOCK
 
     def sums(self, image: Floats, top: Floats, tries: Floats) -> Floats:
         """The sums of y * y and x * y."""
@@ -105,8 +113,7 @@ class ShortSums:
         found = np.empty((2, len(tries)), np.float32)
         totals = lanes_of(self._buffers.totals.items, 1)
         self._buffers.owner = None
-        for first in range(0, len(tries), self._count):
-            some = slice(first, first + self._count)
+        for some in _parts(len(tries), self._count):
             lanes = round_up(len(tries[some]), BLOCK)
             self._quantize(values, tries[some], lanes)
             totals[:] = 0
@@ -120,24 +127,24 @@ class ShortSums:
         scales.items[: len(tries)] = tries
         source.items[: len(values)] = values
         self._kernels.search.quantize(
-            source.data, source.start, len(values), scales.data, scales.start, lanes // BLOCK, images.data, images.start
+            source.data, source.start, len(values), scales.data, scales.start, lanes // 2, images.data, images.start
         )
 
     def _compare(self, top: Floats, factors: Floats, lanes: int) -> None:
         """Add the terms of all outputs to the sums."""
-        frame, form, outputs = self._frame, self._form, len(factors)
-        self._buffers.descales.items[: outputs * LANES].reshape(outputs, LANES)[:, : factors.shape[1]] = factors
-        bench, step = self._buffers.record(self._kernels), frame.row * form.window.stride[0] * lanes
-        taps = long_vec(self._taps // self._count * lanes, len(self._taps))
-        for channel in range(0, outputs, 2):
-            last = min(channel + 1, outputs - 1)
-            part = top[channel * frame.pixels : (last + 1) * frame.pixels]
-            self._buffers.reference.items[: len(part)] = part
-            records = (output_record(self._kernels, form, each) for each in (channel, last))
-            self._kernels.search.compare_two_outputs(
-                bench, step, *frame.size, lanes // BLOCK, taps, self._codes, channel // 2 * len(self._taps),
-                self._buffers.descales.start + channel * LANES, *records, last - channel + 1,
-                self._buffers.reference.start,
+        frame, form, outputs, half = self._frame, self._form, len(factors), lanes // 2
+        bench, descales, references = (
+            self._buffers.record(self._kernels),
+            self._buffers.descales,
+            self._buffers.reference,
+        )
+        load_factors(descales.items, factors)
+        step, taps = frame.row * form.window.stride[0] * half, long_vec(self._taps * half, len(self._taps))
+        for channel in range(outputs):
+            references.items[: frame.pixels] = top[channel * frame.pixels : (channel + 1) * frame.pixels]
+            self._kernels.search.compare_output(
+                bench, step, *frame.size, half, taps, self._codes, channel * len(self._taps),
+                descales.start + channel * 2 * LANES, output_record(self._kernels, form, channel), references.start,
             )  # fmt: skip
 
 
@@ -157,6 +164,16 @@ class LongSums:
         ]
         self._excess = codes.sum(axis=1) * SIGNED_ZERO
         self._window = window_record(self._products, form.window, *frame.size)
+        self._bytes = frame.padded[0] * frame.padded[1] * frame.channels
+        self._storages = [self._storage(i * self._bytes) for i in range(self._count)]
+        self._maps = [storage.feature(self._products, *frame.pads[::2]) for storage in self._storages]
+        self._pixels = np.empty((self._storages[0].h * self._storages[0].w, frame.channels), np.float32)
+        self._entries = [
+            MapEntry(
+                self._products, self._buffers.workshop, form.layer, np.float32(1), storage, self._pixels, bounded=True
+            )
+            for storage in self._storages
+        ]
 
     @staticmethod
     def fits(frame: Frame, codes: Floats) -> bool:
@@ -182,50 +199,41 @@ class LongSums:
         )
         return outputs, count // BLOCK * BLOCK
 
+    def _storage(self, base: int) -> Storage:
+        """Where the feature map of one scale lies."""
+        (h, w), (above, below, left, right) = self._frame.padded, self._frame.pads
+        inside = (h - above - below, w - left - right)
+        return Storage(
+            self._buffers.maps, *inside, self._frame.channels, above, below, left, right, SIGNED_ZERO, base=base
+        )
+
     def sums(self, image: Floats, top: Floats, tries: Floats) -> Floats:
         """The sums of y * y and x * y."""
         found = np.empty((2, len(tries)), np.float32)
-        pixels = np.ascontiguousarray(np.moveaxis(image, 0, -1)).reshape(-1)
         totals = lanes_of(self._buffers.totals.items, 1)
-        for first in range(0, len(tries), self._count):
-            some = slice(first, first + self._count)
-            self._quantize(pixels, tries[some])
+        for some in _parts(len(tries), self._count):
+            self._quantize(image, tries[some])
             totals[:] = 0
             self._compare(top, self._factors[:, some])
             found[:, some] = totals[0, :, : len(tries[some])]
         return found
 
-    def _quantize(self, pixels: Floats, tries: Floats) -> None:
+    def _quantize(self, image: Floats, tries: Floats) -> None:
         """The codes of an image at some scales, as feature maps one after the other."""
-        (h, w), channels, (above, below, left, right) = self._frame.padded, self._frame.channels, self._frame.pads
-        maps = self._buffers.maps.items[: len(tries) * h * w * channels].reshape(len(tries), h, w * channels)
+        np.copyto(self._pixels, np.moveaxis(image, 0, -1).reshape(self._pixels.shape))
         if any(self._frame.pads):
-            maps[:] = self._form.fill + SIGNED_ZERO
-        inside = maps[:, above : h - below, left * channels : (w - right) * channels]
-        halves, largest = np.copysign(BELOW_HALF, pixels), np.abs(pixels).max()
-        codes, octets = np.empty(len(pixels), np.float32), np.empty(len(pixels), np.int8)
-        for target, scale in zip(inside, tries, strict=True):
-            np.multiply(pixels, scale, out=codes)
-            if largest * scale > INT8_MAX:
-                np.clip(codes, -INT8_MAX, INT8_MAX, out=codes)
-            np.add(codes, halves, out=codes)
-            np.copyto(octets, codes, casting="unsafe")
-            np.bitwise_xor(octets.view(np.uint8).reshape(target.shape), SIGNED_ZERO, out=target)
+            self._buffers.maps.items[: len(tries) * self._bytes] = self._form.fill + SIGNED_ZERO
+        for entry, scale in zip(self._entries, tries, strict=False):
+            entry.scale = scale
+            entry()
 
     def _compare(self, top: Floats, factors: Floats) -> None:
         """Add the terms of all outputs to the sums."""
         frame, outputs, lanes = self._frame, len(factors), round_up(factors.shape[1], BLOCK)
-        self._buffers.descales.items[: outputs * LANES].reshape(outputs, LANES)[:, : factors.shape[1]] = factors
-        row, start = frame.padded[1] * frame.channels, self._buffers.maps.start
-        maps = [
-            self._products.records.Feature(
-                self._buffers.maps.data, start + i * frame.padded[0] * row, row, frame.channels
-            )
-            for i in range(lanes)
-        ]
+        load_factors(self._buffers.descales.items, factors)
         plane, scratch = frame.pixels * lanes, self._buffers.workshop.scratch(self._products)
         for i, weights in enumerate(self._weights):
-            self._products.search.sums_side_by_side(maps, self._window, weights, scratch, plane)
+            self._products.search.sums_side_by_side(self._maps[:lanes], self._window, weights, scratch, plane)
             first = i * self._outputs
             for channel in range(first, min(first + self._outputs, outputs)):
                 self._compare_plane(channel, top, (channel - first) * plane, lanes)
@@ -236,7 +244,7 @@ class LongSums:
         self._buffers.reference.items[:pixels] = top[channel * pixels : (channel + 1) * pixels]
         output, excess = output_record(self._kernels, self._form, channel), float(self._excess[channel])
         sums, apart = self._buffers.workshop.sums.items[origin : origin + pixels * lanes], self._buffers.apart.items
-        bench, descale = self._buffers.record(self._kernels), self._buffers.descales.start + channel * LANES
+        bench, descale = self._buffers.record(self._kernels), self._buffers.descales.start + channel * 2 * LANES
         step = TILE // lanes
         for start in range(0, pixels, step):
             count = min(step, pixels - start)

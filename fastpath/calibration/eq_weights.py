@@ -35,7 +35,7 @@ class Columns:
         self._form = form
         self._codes = codes
         self._pixels = len(tops[0]) // len(form.weights)
-        self._x = np.stack([top.reshape(-1, self._pixels) for top in tops], axis=-1)
+        self._tops = tops
         self._keeps = keeps and form.groups == 1
         self._columns: Floats | None = None
 
@@ -49,6 +49,8 @@ class Columns:
         ends = Sums(np.repeat(sums, count, axis=2), step)
         y = np.empty((step, samples, count), np.float32)
         for channel, codes in enumerate(candidates.codes, start=candidates.group * form.outputs):
+            plane = slice(channel * self._pixels, (channel + 1) * self._pixels)
+            x = np.stack([top[plane] for top in self._tops], axis=-1)
             for start in range(0, self._pixels, step):
                 part = columns[start : start + step]
                 tile = y[: len(part)]
@@ -58,7 +60,7 @@ class Columns:
                 if form.bias is not None:
                     flat += form.bias[channel]
                 form.activation(flat)
-                ends.add(self._x[channel, start : start + step], tile)
+                ends.add(x[start : start + step], tile)
         return np.stack([ends.yy, ends.xy])
 
     def _unrolled(self, group: int) -> Floats:

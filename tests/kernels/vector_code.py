@@ -111,9 +111,11 @@ VECTOR_CODE: dict[str, str] = {
     "similarity.compare_scales": "mulpd",
     "taps.clear": "movup[sd]",
     "taps.add_products": "mulpd",
+    "taps.add_four_products": "mulpd",
     "taps.add": "addpd",
     "taps.subtract": "(addpd|subpd)",
     "taps.split": "mulpd",
+    "taps.split_lanes": "mulpd",
 }
 """For each kernel an operation that its loop must have, without the v of the newer encodings."""
 
@@ -202,7 +204,7 @@ PLAIN_CODE: dict[str, str] = {
     "search.add_all": CALLS_KERNELS,
     "search.change": CALLS_KERNELS,
     "search.compare_candidates": CALLS_KERNELS,
-    "search.compare_two_outputs": CALLS_KERNELS,
+    "search.compare_output": CALLS_KERNELS,
     "search.compare_sums": CALLS_KERNELS,
     "search.sums_side_by_side": CALLS_KERNELS,
     "spread.spread_8": "8 bytes at a time, and the check of each pixel's place leaves the loop",

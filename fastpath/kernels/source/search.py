@@ -11,7 +11,7 @@ from fastpath.kernels.source.chains import INTEGER, LANES
 from fastpath.kernels.source.functions import SPLIT
 from fastpath.kernels.source.records import Feature, Scratch, Weights, Window
 from fastpath.kernels.source.similarity import DESCALES, SHIFT
-from fastpath.kernels.source.taps import IMAGES, RUN, RUN_SLACK
+from fastpath.kernels.source.taps import IMAGES, RUN, RUN_SLACK, SECOND
 
 LARGEST_CODE: Final = 127.0
 
@@ -79,12 +79,12 @@ class Bench:
 
 
 def quantize(
-    values: vec[float], first: i64, n: i64, scales: vec[float], scale: i64, blocks: i64, out: vec[float], at: i64
+    values: vec[float], first: i64, n: i64, scales: vec[float], scale: i64, half: i64, out: vec[float], at: i64
 ) -> None:
-    """The codes of n values at the 8 * blocks scales from place `scale` on: (values, scales)."""
+    """The codes of n values at the 2 * half scales from place `scale` on: (values, half), two codes in each number."""
     if len(values) < IMAGES + RUN_SLACK or len(scales) < DESCALES or len(out) < IMAGES + RUN_SLACK:
         raise ValueError("buffer too small")
-    if scale < 0 or scale > LANES or first < 0 or n < 0 or first + n > IMAGES or blocks < 0 or blocks > LANES >> 3:
+    if scale < 0 or scale > LANES or first < 0 or n < 0 or first + n > IMAGES or half < 0 or half > LANES >> 1:
         raise ValueError("too many values or scales")
     p: i64 = 0
     i: i64 = 0
@@ -94,14 +94,19 @@ def quantize(
             raise ValueError("codes out of range")
         v_split = values[first + p] * SPLIT
         v_shift = values[first + p] * SHIFT
-        for i in range(blocks << 3):
+        for i in range(half):
             y = scales[scale + i] * v_split - scales[scale + i] * v_shift
             if y < -LARGEST_CODE:
                 y = -LARGEST_CODE
             if y > LARGEST_CODE:
                 y = LARGEST_CODE
-            out[b + i] = y * BEYOND + INTEGER - INTEGER
-        b += blocks << 3
+            z = scales[scale + half + i] * v_split - scales[scale + half + i] * v_shift
+            if z < -LARGEST_CODE:
+                z = -LARGEST_CODE
+            if z > LARGEST_CODE:
+                z = LARGEST_CODE
+            out[b + i] = (y * BEYOND + INTEGER - INTEGER) + (z * BEYOND + INTEGER - INTEGER) * SECOND
+        b += half
 
 
 def add_all(bench: Bench, first: i64, used: vec[i64], codes: vec[float], code: i64, n: i64) -> None:
@@ -109,6 +114,12 @@ def add_all(bench: Bench, first: i64, used: vec[i64], codes: vec[float], code: i
     taps.clear(bench.sums, bench.start, n)
     count: i64 = len(used)
     j: i64 = 0
+    while j + 3 < count:
+        taps.add_four_products(
+            bench.images, first + used[j], first + used[j + 1], first + used[j + 2], first + used[j + 3],
+            codes[code + j], codes[code + j + 1], codes[code + j + 2], codes[code + j + 3], bench.sums, bench.start, n,
+        )  # fmt: skip
+        j += 4
     while j + 1 < count:
         a = first + used[j]
         b = first + used[j + 1]
@@ -187,53 +198,40 @@ def compare_candidates(
             left += pixels
 
 
-def compare_two_outputs(
+def compare_output(
     bench: Bench,
     row: i64,
     rows: i64,
     width: i64,
-    blocks: i64,
+    half: i64,
     used: vec[i64],
     codes: vec[float],
     code: i64,
     descale: i64,
-    first_output: Output,
-    second_output: Output,
-    outputs: i64,
+    output: Output,
     place: i64,
 ) -> None:
-    """Add the terms of one or two outputs to the sums of a sample, for 8 * blocks scales side by side.
+    """Add the terms of an output of a sample to the sums, for 2 * half scales side by side.
 
-    Codes hold the weights of both outputs in one number.
+    Images hold the codes of two scales in one number.
     """
-    n = blocks << 3
-    apart = bench.apart
-    later = bench.at + RUN
+    most = max(RUN // half, 1)
+    blocks = half >> 2
     y: i64 = 0
     for y in range(rows):
         left: i64 = 0
         while left < width:
-            pixels = min(RUN // n, width - left)
-            pixel = y * width + left
-            add_all(bench, bench.image + y * row + left * n, used, codes, code, pixels * n)
-            taps.split(bench.sums, bench.start, pixels * n, apart, bench.at, later + pixel * n)
-            similarity.compare_scales(
-                apart, bench.at, pixels, blocks, 0.0, bench.descales, descale, first_output.bias, first_output.low,
-                first_output.high, first_output.clips, bench.reference, place + pixel, bench.totals, bench.total,
-            )  # fmt: skip
+            pixels = min(most, width - left)
+            add_all(bench, bench.image + y * row + left * half, used, codes, code, pixels * half)
+            taps.split_lanes(bench.sums, bench.start, pixels, half, bench.apart, bench.at)
+            compare_sums(bench, pixels, blocks, 0.0, descale, output, place + y * width + left)
             left += pixels
-    if outputs == 2:
-        pixels = rows * width
-        similarity.compare_scales(
-            apart, later, pixels, blocks, 0.0, bench.descales, descale + LANES, second_output.bias, second_output.low,
-            second_output.high, second_output.clips, bench.reference, place + pixels, bench.totals, bench.total,
-        )  # fmt: skip
 
 
 def compare_sums(
     bench: Bench, pixels: i64, blocks: i64, excess: float, descale: i64, output: Output, place: i64
 ) -> None:
-    """Add the terms of some pixels of an output to the sums of a sample; its sums stand apart."""
+    """Add the terms of some pixels of an output, whose sums stand apart, to the sums of a sample."""
     similarity.compare_scales(
         bench.apart, bench.at, pixels, blocks, excess, bench.descales, descale, output.bias, output.low, output.high,
         output.clips, bench.reference, place, bench.totals, bench.total,

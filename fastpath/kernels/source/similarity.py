@@ -17,11 +17,11 @@ from fastpath.kernels.source.taps import IMAGES, RUN_SLACK
 SHIFT: Final = 536870912.0
 """2**29"""
 
-REFERENCES: Final = 1048576
+REFERENCES: Final = 262144
 """Numbers of a float output; `LANES` more are allocated."""
 
-DESCALES: Final = 524288
-"""Descale factors, `LANES` for each output."""
+DESCALES: Final = 262144
+"""Descale factors, 2 * `LANES` for each output."""
 
 TOTALS: Final = 32768
 """Sums of all candidates: `LANES` of y * y and `LANES` of x * y for each."""
@@ -46,15 +46,15 @@ def compare_scales(
 ) -> None:
     """Add the terms of some pixels to the sums of y * y and x * y, for 8 * blocks scales side by side.
 
-    `sums` are (pixels, scales) from `start` on, the factors begin at `descales[descale]`, and y is
-    f32(f32((sum - excess) * factor) + bias), with `clips` held between `low` and `high`; x is one number a pixel. The
-    sums of y * y begin at `totals[total]`, those of x * y `LANES` behind them.
+    `sums` are (pixels, scales) from `start` on. The factors begin at `descales[descale]`, times `SPLIT`, and again
+    `LANES` behind it, times `SHIFT`. y is f32(f32((sum - excess) * factor) + bias), with `clips` held between `low` and
+    `high`; x is one number a pixel. The sums of y * y begin at `totals[total]`, those of x * y `LANES` behind them.
     """
     if len(sums) < IMAGES + RUN_SLACK or len(x) < REFERENCES or len(totals) < TOTALS or len(descales) < DESCALES:
         raise ValueError("buffer too small")
     if blocks < 0 or blocks > LANES >> 3 or pixels < 0 or place < 0 or place + pixels > REFERENCES:
         raise ValueError("too many scales or pixels")
-    if total < 0 or total > TOTALS - 2 * LANES or descale < 0 or descale > DESCALES - LANES:
+    if total < 0 or total > TOTALS - 2 * LANES or descale < 0 or descale > DESCALES - 2 * LANES:
         raise ValueError("place out of range")
     p: i64 = 0
     i: i64 = 0
@@ -66,8 +66,7 @@ def compare_scales(
         x_shift = x[place + p] * SHIFT
         for i in range(blocks << 3):
             s = sums[a + i] - excess
-            d = descales[descale + i]
-            y = s * (d * SPLIT) - s * (d * SHIFT) + bias
+            y = s * descales[descale + i] - s * descales[descale + LANES + i] + bias
             t = y * SPLIT
             y = t - (t - y)
             if clips:

@@ -11,10 +11,10 @@ from mypy_extensions import i64
 IMAGES: Final = 1048576
 """Numbers of images; `RUN_SLACK` more are allocated."""
 
-RUN: Final = 256
+RUN: Final = 512
 """Numbers of a run, at most."""
 
-RUN_SLACK: Final = 1024
+RUN_SLACK: Final = 2048
 """How much longer than what begins in them the buffers of runs are."""
 
 SECOND: Final = 67108864.0
@@ -45,6 +45,30 @@ def add_products(image: vec[float], a: i64, b: i64, p: float, q: float, sums: ve
     i: i64 = 0
     for i in range(n):
         sums[start + i] += p * image[a + i] + q * image[b + i]
+
+
+def add_four_products(
+    image: vec[float],
+    a: i64,
+    b: i64,
+    c: i64,
+    d: i64,
+    p: float,
+    q: float,
+    r: float,
+    s: float,
+    sums: vec[float],
+    start: i64,
+    n: i64,
+) -> None:
+    """The same for four places."""
+    if len(image) < IMAGES + RUN_SLACK or len(sums) < RUN_SLACK or n < 0 or n > RUN or start < 0 or start > RUN:
+        raise ValueError("run too long")
+    if a < 0 or a > IMAGES or b < 0 or b > IMAGES or c < 0 or c > IMAGES or d < 0 or d > IMAGES:
+        raise ValueError("tap out of range")
+    i: i64 = 0
+    for i in range(n):
+        sums[start + i] += (p * image[a + i] + q * image[b + i]) + (r * image[c + i] + s * image[d + i])
 
 
 def add(image: vec[float], a: i64, b: i64, sums: vec[float], start: i64, n: i64) -> None:
@@ -81,3 +105,24 @@ def split(sums: vec[float], start: i64, n: i64, out: vec[float], first: i64, sec
         high = s + WHOLE_SECONDS - WHOLE_SECONDS
         out[first + i] = s - high
         out[second + i] = high * PER_SECOND
+
+
+def split_lanes(sums: vec[float], start: i64, pixels: i64, half: i64, out: vec[float], at: i64) -> None:
+    """For some pixels, write the first whole numbers in `half` sums side by side, and the second ones behind them."""
+    if len(sums) < 2 * RUN_SLACK or len(out) < IMAGES + RUN_SLACK or half < 0 or half > RUN:
+        raise ValueError("run too long")
+    _p: i64 = 0
+    i: i64 = 0
+    a = start
+    b = at
+    for _p in range(pixels):
+        c = b + half
+        if a < 0 or a > RUN_SLACK or b < 0 or b > IMAGES or c < 0 or c > IMAGES:
+            raise ValueError("place out of range")
+        for i in range(half):
+            s = sums[a + i]
+            high = s + WHOLE_SECONDS - WHOLE_SECONDS
+            out[b + i] = s - high
+            out[c + i] = high * PER_SECOND
+        a += half
+        b = c + half
