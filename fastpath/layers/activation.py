@@ -121,8 +121,7 @@ class HardSwish:
 
         inside = rows * self.alpha
         inside += self.beta
-        np.maximum(inside, ZERO, out=inside)
-        np.minimum(inside, ONE, out=inside)
+        np.clip(inside, ZERO, ONE, out=inside)
         cv2.threshold(rows, float(self.below), 0.0, cv2.THRESH_TOZERO, dst=rows)
         rows *= inside
 
