@@ -439,7 +439,7 @@ class Extractor:
         if name not in self._fed and name not in self._computed:
             self._net.run(self._fed, self._computed, name, light_mode=self._light_mode)
         blob = self._fed[name] if name in self._fed else self._computed[name]
-        if blob.dtype == np.int8 and type == FLOAT32_EXTRACT:
+        if type == FLOAT32_EXTRACT and blob.dtype is not FLOAT32 and blob.dtype == np.int8:
             return 0, blob.astype(np.float32)
         return 0, np.array(blob, order="C") if copy else blob
 

@@ -76,9 +76,11 @@ class Plans(threading.local):
             return None
         shapes = tuple([(name, fed[name].shape, fed[name].dtype.char) for name in sorted(fed)])
         key = (shapes, None if wanted is None else tuple(wanted))
-        if key in self._plans:
-            self._plans.move_to_end(key)
-            return self._plans[key]
+        plans = self._plans
+        if key in plans:
+            if len(plans) > 1:
+                plans.move_to_end(key)
+            return plans[key]
         has_int8 = any(is_int8(layer) for layer in graph)
         if has_int8 and not at_once and not self._comes_again(key):
             return None

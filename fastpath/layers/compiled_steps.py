@@ -196,9 +196,9 @@ class CompiledInput:
             _doubles(bias),
         )
 
-    def fill(self, shop: _Workshop, views: _Views, rows: Floats) -> bool:
+    def fill(self, shop: _Workshop, scratch: RecurrentScratch, views: _Views, rows: Floats) -> bool:
         """The gates of `rows` (count, I) into the inputs of the workshop; False where the kernels do not suffice."""
-        count, scratch = len(rows), shop.record(self.level)
+        count = len(rows)
         np.copyto(views.rows, rows)
         if not self.level.recurrent.input_codes(self.record, scratch, count):
             return False
@@ -284,25 +284,25 @@ class CompiledSteps:
     def _run_chunk(self, states: list[Floats], inputs: Floats, outputs: Floats) -> bool:
         """Whether the kernels could tell all results; only then states and outputs change."""
         shop, count = _workshop(), len(inputs)
-        views = shop.views(self.shape, count)
+        views, scratch = shop.views(self.shape, count), shop.record(self.level)
         for part in views.beyond:
             part.fill(0.0)
         if self.inputs is None:
             np.copyto(views.inputs, inputs)
-        elif not self.inputs.fill(shop, views, inputs):
+        elif not self.inputs.fill(shop, scratch, views, inputs):
             return False
-        own_states = (views.hidden, views.cell)[: len(states)]
-        for own, state in zip(own_states, states, strict=True):
-            np.copyto(own, state)
-        scratch = shop.record(self.level)
+        np.copyto(views.hidden, states[0])
+        if len(states) > 1:
+            np.copyto(views.cell, states[1])
         if self.weights is None:
             known = self.level.recurrent.int8_steps(self.kind, self.record, scratch, count, self.rows)
         else:
             known = self._float_steps(self.weights, states[0], scratch, views, count)
         if known:
             np.copyto(outputs, views.outputs, casting="same_kind")
-            for own, state in zip(own_states, states, strict=True):
-                np.copyto(state, own, casting="same_kind")
+            np.copyto(states[0], views.hidden, casting="same_kind")
+            if len(states) > 1:
+                np.copyto(states[1], views.cell, casting="same_kind")
         return bool(known)
 
     def _float_steps(

@@ -314,7 +314,7 @@ class Recurrent:
         final: list[list[Floats]] = []
         for index, direction in enumerate(self.directions):
             states = [blob[index].copy() for blob in initial] or [np.zeros(width, np.float32) for width in self.widths]
-            half = output[:, index * self.num_output : (index + 1) * self.num_output]
+            half = output if self.count == 1 else output[:, index * self.num_output : (index + 1) * self.num_output]
             if self.direction == 1 or index == 1:
                 self._run(direction, states, inputs[::-1], half[::-1])
             else:
