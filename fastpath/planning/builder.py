@@ -19,6 +19,7 @@ from fastpath.layers.window import Pads
 from fastpath.planning.code_flow import CodeFlow
 from fastpath.planning.following import Following
 from fastpath.planning.groups import Groups
+from fastpath.planning.int8_layers import row_count
 from fastpath.planning.layer_kinds import (
     constants,
     is_global_average,
@@ -43,10 +44,10 @@ from fastpath.steps.dense import (
     runs_in_lanes,
 )
 from fastpath.steps.depthwise import depthwise_to_blob, depthwise_to_codes
-from fastpath.steps.entry import Entry, MapEntry, VectorEntry
+from fastpath.steps.entry import Entry, MapEntry, RowsEntry, VectorEntry
 from fastpath.steps.maps import NormalizedRows, PooledRows, add_maps, mean_of_map, rectify_map
 from fastpath.steps.pooling import max_pool
-from fastpath.steps.product import product_to_blob
+from fastpath.steps.product import product_to_blob, rows_to_blob
 from fastpath.steps.routed import CopiedChannels, LeakedChannels, MovedStep, RoutedStep
 from fastpath.steps.step import BlobStep, CodesStep, ConstantStep, OperatorStep, SliceStep
 from fastpath.steps.storage import SIGNED_ZERO, Storage, frame
@@ -198,7 +199,9 @@ class Builder:
             for name in readers:
                 places[name].first = self.following.root(maker)
         for index, product in self.flow.products.items():
-            places[entry_name(index)] = Place((product.weight.shape[1], 1, 1), index, index, self._entry_zero(product))
+            num_input = product.weight.shape[1]
+            shape = (num_input, row_count(self.flow.blobs[self.flow.layers[index].bottoms[0]], num_input), 1)
+            places[entry_name(index)] = Place(shape, index, index, self._entry_zero(product))
         return places
 
     def _entry_name(self, index: int) -> str:
@@ -505,8 +508,12 @@ class Builder:
     def _product(self, product: Convolution8, index: int) -> tuple[Step, str]:
         """The step of an InnerProduct, and what it is called."""
         source, target = product.layer.bottoms[0], product.layer.tops[0]
-        bottom = self.storages[entry_name(index)]
-        entry = VectorEntry(product.layer, product.bottom_scale, bottom, product.weight.shape[1])
+        bottom, num_input = self.storages[entry_name(index)], product.weight.shape[1]
+        if bottom.h > 1:
+            rows = RowsEntry(self.workshop, product.layer, product.bottom_scale, bottom, num_input)
+            compute, kernel = rows_to_blob(self._level(product, lanes=False), self.workshop, product, bottom)
+            return BlobStep(source, rows, [], compute, target), f"{kernel}, float32 out"
+        entry = VectorEntry(product.layer, product.bottom_scale, bottom, num_input)
         shape = shape_of(self.flow.blobs[target])
         compute, kernel = product_to_blob(kernels.wide(), self.workshop, product, bottom, shape)
         return BlobStep(source, entry, [], compute, target), f"{kernel}, float32 out"

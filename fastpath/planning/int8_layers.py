@@ -18,7 +18,7 @@ from fastpath.layers.epilogue import (
 from fastpath.layers.window import Window, window_of
 from fastpath.planning.shapes import NO_PADS
 from fastpath.steps.convolution8 import Convolution8
-from fastpath.steps.product import fits_product
+from fastpath.steps.product import fits_product, fits_rows
 from spec.graph import Layer
 
 
@@ -69,18 +69,24 @@ def read_convolution(layer: Layer) -> Convolution8:
     )
 
 
+def row_count(bottom: Array, num_input: int) -> int:
+    """The rows of a matrix that an InnerProduct takes one by one; 1 for blobs that it takes as a whole."""
+    return int(bottom.shape[0]) if bottom.ndim == 2 and bottom.shape[1] == num_input else 1
+
+
 def read_inner_product(layer: Layer, bottom: Array) -> Convolution8:
-    """An int8 InnerProduct of a whole blob, as a convolution of one pixel. Refusal where it is something else."""
+    """An int8 InnerProduct as a convolution of one pixel, or of the rows of a matrix. Refusal where neither fits."""
     get = layer.get.integer
     if get("int8_scale_term") == 0:
         raise Refusal("float weights")
     num_output = get("num_output")
     num_input = get("weight_data_size") // num_output
-    if bottom.size != num_input:
-        raise Refusal("rows of a matrix")
+    rows = row_count(bottom, num_input)
+    if rows * num_input != bottom.size:
+        raise Refusal("another number of inputs than its bottom blob has")
     scales, bottom_scale = read_weight_scales(layer, num_output), read_bottom_scale(layer)
     weight = read_int8_weights(layer, scales, get("weight_data_size")).reshape(num_output, num_input, 1, 1)
-    if not fits_product(num_output, num_input):
+    if not (fits_rows(num_output, (rows, num_input)) if rows > 1 else fits_product(num_output, num_input)):
         raise Refusal("more inputs or outputs than the kernels take")
     return Convolution8(
         layer,

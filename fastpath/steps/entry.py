@@ -96,6 +96,23 @@ class VectorEntry:
             np.bitwise_xor(self.codes, np.int8(-SIGNED_ZERO), out=self.codes)
 
 
+class RowsEntry:
+    """Brings a matrix into a feature map of its rows, one below the other: quantize, add the zero point."""
+
+    def __init__(self, workshop: Workshop, layer: Layer, scale: np.float32, storage: Storage, num_input: int) -> None:
+        first, shape = storage.origin - storage.buffer.start, (storage.h, storage.pixel)
+        rows = storage.buffer.items[first : first + storage.h * storage.pixel].view(np.int8).reshape(shape)
+        self.rows = rows[:, :num_input]
+        self.codes = workshop.panel.items.view(np.int8)[: storage.h * num_input]
+        self.quantize = Quantizer(layer, scale, self.codes)
+        self.flip = np.int8(-SIGNED_ZERO if storage.zero else 0)
+
+    def __call__(self, blob: Array) -> None:
+        """GraphError for values that have no code."""
+        self.quantize(blob)
+        np.bitwise_xor(self.codes.reshape(self.rows.shape), self.flip, out=self.rows)
+
+
 class MapEntry:
     """Brings floats (pixels, channels) into a feature map: quantize, add the zero point."""
 

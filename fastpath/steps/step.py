@@ -8,7 +8,7 @@ import numpy as np
 
 from fastpath.layers.common import Array, Operator
 from fastpath.steps.calls import Action, Blobs
-from fastpath.steps.entry import Entry, MapEntry, VectorEntry
+from fastpath.steps.entry import Entry, MapEntry, RowsEntry, VectorEntry
 from spec.graph import Layer
 
 
@@ -49,10 +49,14 @@ class SliceStep:
             blobs[top] = blob[part]
 
 
+Enter = Entry | VectorEntry | RowsEntry | MapEntry
+"""What brings the bottom blob of a layer into a feature map."""
+
+
 class CodesStep:
     """A layer whose top blob stays inside the plan: a feature map, or a map of floats."""
 
-    def __init__(self, source: str, entry: Entry | VectorEntry | MapEntry | None, actions: list[Action]) -> None:
+    def __init__(self, source: str, entry: Enter | None, actions: list[Action]) -> None:
         self.source, self.entry, self.actions = source, entry, actions
 
     def __call__(self, blobs: Blobs) -> None:
@@ -71,7 +75,7 @@ class BlobStep:
     def __init__(
         self,
         source: str,
-        entry: Entry | VectorEntry | MapEntry | None,
+        entry: Enter | None,
         actions: list[Action],
         compute: Callable[[], Array],
         target: str,

@@ -396,6 +396,19 @@ def test_inner_product_of_many_inputs(num_input: int, rectified: bool) -> None:
     assert kernels_in(plan)["fc"].endswith("_1x4")
 
 
+@pytest.mark.parametrize(("rows", "num_input"), [(2, 6), (5, 32), (40, 140), (3, 8192), (3, 8200)])
+@pytest.mark.parametrize("rectified", [True, False])
+def test_inner_product_of_rows(rows: int, num_input: int, rectified: bool) -> None:
+    """The rows of a matrix are as many pixels; where they are longer than the kernels take, numpy multiplies."""
+    geometry = square(num_input, 1, 30, kernel=1, pad=0)
+    weights = convolution("fc", "a", "out", geometry, bottom_scale=20).weights
+    shape: dict[int, Any] = {0: 30, 1: 1, 2: 30 * num_input, 8: 2, 9: 1}
+    first = [Layer("ReLU", "relu", ["in"], ["a"])] if rectified else [Layer("TanH", "tanh", ["in"], ["a"])]
+    product = Layer("InnerProduct", "fc", ["a"], ["out"], shape, weights=weights)
+    plan = assert_plan_equals_numpy(Graph([input_layer(), *first, product]), {"in": image((rows, num_input))})
+    assert (kernels_in(plan)["fc"] == "numpy") == (num_input > 8192)
+
+
 @pytest.mark.parametrize("activation", [0, 1])
 def test_global_average_pooling_joins_its_convolution(activation: int) -> None:
     graph = Graph(
