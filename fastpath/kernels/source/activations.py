@@ -4,8 +4,9 @@ Written by fastpath/kernels/write_activations.py; change it there.
 
 exp is a power of a short polynomial: as often as it is squared its argument was halved. tanh is exp(2 x) - 1, divided
 by 2 more than itself; doubling the argument of exp(x) - 1 = e makes e to e * (e + 2). What is computed for exp is too
-small by 2**-40 in `exp` and 2**-41 elsewhere, within half of that; for tanh it is within 2**-44. Both ends of the range
-that this leaves are rounded: their difference is the doubt, which is 0 where the result is certain.
+small by 2**-40 in `exp` and 2**-41 elsewhere, give or take less than as much, so that it is the lower end of the range
+in which the result lies; for tanh it is within 2**-43. Both ends are rounded: their difference is the doubt, which is 0
+where the result is certain.
 
 Loops are short, and so are chains of operations: a CPU has only so many that wait for others. Results must not
 overwrite their arguments.
