@@ -34,8 +34,8 @@ COMMON_FLAGS = [
     "--param=vect-max-version-for-alias-checks=64",  # the depthwise kernel reads ten streams and writes one
 ]
 
-EXACT_PRODUCTS = ("planes",)
-"""Modules whose only products are of two binary32 numbers in binary64: exact, so fused with a sum they are the same."""
+EXACT_PRODUCTS = ("planes", "taps")
+"""Modules whose products, of binary32 or whole numbers, are exact in binary64: fused with a sum they are the same."""
 
 FUSED = "-ffp-contract=fast"
 
@@ -210,7 +210,12 @@ def kernel_extensions() -> list[Extension]:
 
 
 class BuildKernels(build_ext):
-    """build_ext for levels: their packages hold nothing but extension modules."""
+    """build_ext for levels: their packages hold nothing but extension modules. Two compilers run side by side."""
+
+    def finalize_options(self) -> None:
+        """An installation in place would forget what `setup` is told."""
+        super().finalize_options()
+        self.parallel = self.parallel or 2
 
     def run(self) -> None:
         """Build, after levels of an earlier build that are not wanted now are out of the way."""
@@ -227,4 +232,4 @@ class BuildKernels(build_ext):
         super().copy_extensions_to_source()
 
 
-setup(ext_modules=kernel_extensions(), cmdclass={"build_ext": BuildKernels}, options={"build_ext": {"parallel": 2}})
+setup(ext_modules=kernel_extensions(), cmdclass={"build_ext": BuildKernels})

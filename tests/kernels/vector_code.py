@@ -22,7 +22,7 @@ SHUFFLES = ("avx2", "avxvnni", "vnni256", "vnni512")
 """Levels that can move any byte of a vector, or multiply and compare numbers of 64 bits."""
 
 EXACT_SUMS = "(mulpd|fmadd[0-9]*pd)"
-"""Products of binary32 numbers, which may be fused with their sums."""
+"""Exact products, which may be fused with their sums."""
 
 VECTOR_CODE: dict[str, str] = {
     "activations.exp": "mulpd",
@@ -110,8 +110,8 @@ VECTOR_CODE: dict[str, str] = {
     "similarity.compare_samples": "mulpd",
     "similarity.compare_scales": "mulpd",
     "taps.clear": "movup[sd]",
-    "taps.add_products": "mulpd",
-    "taps.add_four_products": "mulpd",
+    "taps.add_products": EXACT_SUMS,
+    "taps.add_four_products": EXACT_SUMS,
     "taps.add": "addpd",
     "taps.subtract": "(addpd|subpd)",
     "taps.split": "mulpd",
